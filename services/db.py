@@ -1,0 +1,49 @@
+"""The database: the metadata that every table joins, and how an engine is made. Only the edge commits."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import DateTime, LargeBinary, MetaData
+from sqlalchemy.dialects.postgresql import UUID as PgUuid
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase
+
+
+class Row(DeclarativeBase):
+    """What every table's class descends from. Instants are timestamptz: asyncpg refuses naive ones and gives UTC."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012
+        datetime: DateTime(timezone=True),
+        UUID: PgUuid(as_uuid=True),
+        bytes: LargeBinary,
+    }
+
+
+Sessions = async_sessionmaker[AsyncSession]
+
+
+def make_engine(url: str, connections: int = 10, **arguments: Any) -> AsyncEngine:
+    """Make the engine of a process; `connections` is the most it ever holds."""
+    return create_async_engine(
+        url,
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=5,
+        connect_args={"server_settings": {"timezone": "UTC", "application_name": "tidemark"}, "timeout": 5},
+        **arguments,
+    )
+
+
+def make_sessions(engine: AsyncEngine) -> Sessions:
+    """Make the factory of sessions; rows stay readable after the edge has committed."""
+    return async_sessionmaker(engine, expire_on_commit=False)

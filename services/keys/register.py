@@ -1,0 +1,144 @@
+"""The register of keys: made by an MSP, found by their code, and moved between states."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services import partners
+from services.errors import Absent, Kind, Refusal
+from services.ids import Entropy, new_id
+from services.keys import code as key_code
+from services.keys.tables import Key, KeyName
+from services.keys.timeline import record
+from services.signing import Vault
+
+
+class KeyUnknown(Refusal):
+    """There is no such licence key."""
+
+    kind = Kind.ABSENT
+    code = "key_unknown"
+
+
+class KeyNameTaken(Refusal):
+    """The MSP already has a key of this name."""
+
+    kind = Kind.CONFLICT
+    code = "key_name_taken"
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedKey:
+    """A new key, with the code that is typed into the Site Manager."""
+
+    key: Key
+    code: str
+
+
+async def create(
+    db: AsyncSession,
+    vault: Vault,
+    *,
+    msp_id: UUID,
+    name: str,
+    reference: str | None = None,
+    actor: str,
+    now: datetime,
+    entropy: Entropy = secrets.token_bytes,
+) -> IssuedKey:
+    """Make a key for one Site Manager; raises `KeyNameTaken`, `MspNotApproved`."""
+    await partners.approved_msp(db, msp_id)
+    site_id, key_id = new_id(now, entropy), new_id(now, entropy)
+    await _take_name(db, msp_id, name, site_id)
+    code = key_code.make(entropy)
+    key = Key(
+        site_id=site_id,
+        id=key_id,
+        msp_id=msp_id,
+        name=name,
+        reference=reference,
+        code_hash=vault.finding_hash(code),
+        code_sealed=vault.seal(code.encode(), key_id.bytes),
+        code_masked=key_code.mask(code),
+        created_at=now,
+        activated_at=None,
+        disabled_at=None,
+        suspended_at=None,
+        revoked_at=None,
+        reason=None,
+    )
+    db.add(key)
+    await db.flush()
+    partners.begin_site_tenure(db, site_id=site_id, msp_id=msp_id, now=now)
+    record(db, key, "issued", before=None, at=now, now=now, actor=actor)
+    await db.flush()
+    return IssuedKey(key, code)
+
+
+async def _take_name(db: AsyncSession, msp_id: UUID, name: str, site_id: UUID) -> None:
+    taking = insert(KeyName).values(msp_id=msp_id, name=name, site_id=site_id)
+    taken = await db.execute(taking.on_conflict_do_nothing().returning(KeyName.site_id))
+    if taken.first() is None:
+        raise KeyNameTaken(pointer="/name")
+
+
+async def find_for_update(db: AsyncSession, vault: Vault, code: str) -> Key:
+    """Find a key by its code and lock it; raises `KeyUnknown`, or `KeyMalformed` if the checksum is wrong."""
+    wanted = vault.finding_hash(key_code.parse(code))
+    key = await db.scalar(select(Key).where(Key.code_hash == wanted).with_for_update())
+    if key is None:
+        raise KeyUnknown
+    return key
+
+
+async def of_site_for_update(db: AsyncSession, site_id: UUID) -> Key:
+    """Lock the key of a site."""
+    key = await db.scalar(
+        select(Key).where(Key.site_id == site_id).with_for_update().execution_options(populate_existing=True)
+    )
+    if key is None:
+        raise Absent
+    return key
+
+
+async def visible_keys(db: AsyncSession, principal: partners.Principal, *, after: UUID | None, limit: int) -> list[Key]:
+    """Give a page of the keys that the principal sees, newest last, beginning after an id."""
+    query = select(Key).where(partners.visible_to(principal, Key.site_id)).order_by(Key.id).limit(limit)
+    return list(await db.scalars(query if after is None else query.where(Key.id > after)))
+
+
+async def visible_key(db: AsyncSession, principal: partners.Principal, key_id: UUID) -> Key:
+    """Give one key; raises `Absent` also for a stranger's."""
+    key = await db.scalar(select(Key).where(Key.id == key_id, partners.visible_to(principal, Key.site_id)))
+    if key is None:
+        raise Absent
+    return key
+
+
+def activate(db: AsyncSession, key: Key, *, now: datetime, actor: str) -> None:
+    """Note that a Site Manager activated: the key is bound from now on, and a silent one is back."""
+    before = key.state
+    key.activated_at = key.activated_at or now
+    key.disabled_at = None
+    record(db, key, "activated", before=before, at=now, now=now, actor=actor)
+
+
+def disable(db: AsyncSession, key: Key, *, at: datetime, now: datetime) -> None:
+    """Disable a key whose site fell silent, dated at the deadline. Twice is once."""
+    if key.disabled_at is None:
+        before = key.state
+        key.disabled_at = at
+        record(db, key, "disabled", before=before, at=at, now=now, actor="sweep", reason="silent")
+
+
+def enable(db: AsyncSession, key: Key, *, now: datetime) -> None:
+    """Take the silence back: the site has been heard. Twice is once."""
+    if key.disabled_at is not None:
+        before = key.state
+        key.disabled_at = None
+        record(db, key, "enabled", before=before, at=now, now=now, actor="site", reason="heard again")

@@ -1,0 +1,79 @@
+"""Tables of the metered keys."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ForeignKeyConstraint, Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from services.db import Row
+from services.keys.states import KeyState, state_of
+
+
+class Key(Row):
+    """A metered licence key: one per Site Manager installation, named by the MSP.
+
+    The state is not stored; it follows from the instants by `state_of`, so it cannot contradict them.
+    """
+
+    __tablename__ = "keys"
+
+    site_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    msp_id: Mapped[UUID]
+    name: Mapped[str]
+    reference: Mapped[str | None]
+    code_hash: Mapped[bytes]
+    code_sealed: Mapped[bytes]
+    code_masked: Mapped[str]
+    created_at: Mapped[datetime]
+    activated_at: Mapped[datetime | None]
+    disabled_at: Mapped[datetime | None]
+    suspended_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    reason: Mapped[str | None]
+
+    # Not unique: 95 random bits need no guard, and a constraint across sites could not be spread.
+    __table_args__ = (Index(None, "code_hash"), Index(None, "msp_id", "id"))
+
+    @property
+    def state(self) -> KeyState:
+        """What the key's site is told."""
+        return state_of(
+            activated=self.activated_at is not None,
+            disabled=self.disabled_at is not None,
+            suspended=self.suspended_at is not None,
+            revoked=self.revoked_at is not None,
+        )
+
+
+class KeyEvent(Row):
+    """One line of a key's timeline; never changed."""
+
+    __tablename__ = "key_events"
+
+    site_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    key_id: Mapped[UUID]
+    at: Mapped[datetime]
+    recorded_at: Mapped[datetime]
+    event: Mapped[str]
+    from_state: Mapped[str | None]
+    to_state: Mapped[str]
+    reason: Mapped[str | None]
+    actor: Mapped[str]
+
+    __table_args__ = (
+        ForeignKeyConstraint(["site_id", "key_id"], ["keys.site_id", "keys.id"]),
+        Index(None, "site_id", "key_id", "at"),
+    )
+
+
+class KeyName(Row):
+    """An MSP's own table of the names it has given: what makes a name unique."""
+
+    __tablename__ = "key_names"
+
+    msp_id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    site_id: Mapped[UUID]

@@ -1,0 +1,49 @@
+"""The timeline of a key: each change of state is one row: when, from, to, why, by whom."""
+
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.ids import new_id
+from services.keys.states import KeyState
+from services.keys.tables import Key, KeyEvent
+
+
+def record(
+    db: AsyncSession,
+    key: Key,
+    event: str,
+    *,
+    before: KeyState | None,
+    at: datetime,
+    now: datetime,
+    actor: str,
+    reason: str | None = None,
+) -> None:
+    """Add one line: what happened to the key `at` an instant, recorded `now`."""
+    db.add(
+        KeyEvent(
+            site_id=key.site_id,
+            id=new_id(now),
+            key_id=key.id,
+            at=at,
+            recorded_at=now,
+            event=event,
+            from_state=before,
+            to_state=key.state,
+            reason=reason,
+            actor=actor,
+        )
+    )
+
+
+async def timeline(db: AsyncSession, key: Key, limit: int = 500) -> list[KeyEvent]:
+    """Give the last `limit` lines of a key's timeline, oldest first."""
+    latest = (
+        select(KeyEvent)
+        .where(KeyEvent.site_id == key.site_id, KeyEvent.key_id == key.id)
+        .order_by(KeyEvent.at.desc(), KeyEvent.id.desc())
+        .limit(limit)
+    )
+    return list(await db.scalars(latest))[::-1]

@@ -1,0 +1,76 @@
+"""The register of partners: distributors, MSPs, and who was with whom, when."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.errors import Absent, Kind, Refusal
+from services.ids import new_id
+from services.partners.tables import Distributor, Msp, MspTenure, SiteTenure
+
+
+class MspNotApproved(Refusal):
+    """The Partner Team has not approved this MSP."""
+
+    kind = Kind.FORBIDDEN
+    code = "msp_not_approved"
+
+
+async def add_distributor(db: AsyncSession, *, name: str, zone: str, now: datetime) -> Distributor:
+    """Appoint a distributor; its first period is the calendar month of `now` in its zone."""
+    distributor = Distributor(id=new_id(now), name=name, zone=zone, created_at=now)
+    db.add(distributor)
+    await db.flush()
+    return distributor
+
+
+async def add_msp(db: AsyncSession, *, name: str, distributor_id: UUID, now: datetime) -> Msp:
+    """Add an approved MSP under a distributor."""
+    msp = Msp(id=new_id(now), name=name, created_at=now, approved_at=now)
+    db.add(msp)
+    await db.flush()
+    db.add(MspTenure(msp_id=msp.id, distributor_id=distributor_id, from_at=now, until_at=None))
+    await db.flush()
+    return msp
+
+
+async def approved_msp(db: AsyncSession, msp_id: UUID) -> Msp:
+    """Give the MSP; raises `MspNotApproved`, or `Absent` if there is none."""
+    msp = await db.get(Msp, msp_id)
+    if msp is None:
+        raise Absent
+    if msp.approved_at is None:
+        raise MspNotApproved
+    return msp
+
+
+async def distributor_of(db: AsyncSession, msp_id: UUID, at: datetime) -> UUID:
+    """Give the distributor that the MSP was under at an instant."""
+    tenure = MspTenure.distributor_id
+    found = await db.scalar(
+        select(tenure).where(
+            MspTenure.msp_id == msp_id,
+            MspTenure.from_at <= at,
+            or_(MspTenure.until_at.is_(None), MspTenure.until_at > at),
+        )
+    )
+    if found is None:
+        raise Absent
+    return found
+
+
+async def msps_of(db: AsyncSession, distributor_id: UUID, start: datetime, end: datetime) -> list[Msp]:
+    """Give the MSPs that were under the distributor at any time in `[start, end)`, by name."""
+    under = select(MspTenure.msp_id).where(
+        MspTenure.distributor_id == distributor_id,
+        MspTenure.from_at < end,
+        or_(MspTenure.until_at.is_(None), MspTenure.until_at > start),
+    )
+    return list(await db.scalars(select(Msp).where(Msp.id.in_(under)).order_by(Msp.name)))
+
+
+def begin_site_tenure(db: AsyncSession, *, site_id: UUID, msp_id: UUID, now: datetime) -> None:
+    """Give a new site to an MSP."""
+    db.add(SiteTenure(site_id=site_id, msp_id=msp_id, from_at=now, until_at=None))

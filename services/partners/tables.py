@@ -1,0 +1,98 @@
+"""Tables of the partners. They grow with partners, not with sites, but for `site_tenures`."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from services.db import Row
+
+
+class Distributor(Row):
+    """One per territory; its zone bounds the months of its MSPs."""
+
+    __tablename__ = "distributors"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    zone: Mapped[str]
+    created_at: Mapped[datetime]
+
+    __table_args__ = (UniqueConstraint("name"),)
+
+
+class Msp(Row):
+    """A reseller; approved by the vendor before its keys do anything."""
+
+    __tablename__ = "msps"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    created_at: Mapped[datetime]
+    approved_at: Mapped[datetime | None]
+
+    __table_args__ = (UniqueConstraint("name"),)
+
+
+class MspTenure(Row):
+    """Which distributor an MSP was under, and when (half-open)."""
+
+    __tablename__ = "msp_tenures"
+
+    msp_id: Mapped[UUID] = mapped_column(ForeignKey("msps.id"), primary_key=True)
+    from_at: Mapped[datetime] = mapped_column(primary_key=True)
+    until_at: Mapped[datetime | None]
+    distributor_id: Mapped[UUID] = mapped_column(ForeignKey("distributors.id"))
+
+    __table_args__ = (
+        CheckConstraint("until_at is null or until_at > from_at", name="interval"),
+        Index(None, "distributor_id"),
+    )
+
+
+class SiteTenure(Row):
+    """Which MSP a site was with, and when (half-open): the root of who sees it."""
+
+    __tablename__ = "site_tenures"
+
+    site_id: Mapped[UUID] = mapped_column(primary_key=True)
+    from_at: Mapped[datetime] = mapped_column(primary_key=True)
+    until_at: Mapped[datetime | None]
+    msp_id: Mapped[UUID]
+
+    __table_args__ = (
+        CheckConstraint("until_at is null or until_at > from_at", name="interval"),
+        Index(None, "msp_id", "site_id"),
+    )
+
+
+class ApiToken(Row):
+    """A program that acts for an MSP; only the hash of its token is kept."""
+
+    __tablename__ = "api_tokens"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    msp_id: Mapped[UUID] = mapped_column(ForeignKey("msps.id"))
+    name: Mapped[str]
+    token_sha256: Mapped[bytes]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+
+    __table_args__ = (UniqueConstraint("token_sha256"), Index(None, "msp_id"))
+
+
+class PolicyRow(Row):
+    """One level's own values; a column that is null leaves the level above in force."""
+
+    __tablename__ = "policies"
+
+    level: Mapped[str] = mapped_column(primary_key=True)
+    subject_id: Mapped[UUID] = mapped_column(primary_key=True)
+    heartbeat_seconds: Mapped[int | None]
+    warn_after_seconds: Mapped[int | None]
+    disable_after_seconds: Mapped[int | None]
+    close_grace_seconds: Mapped[int | None]
+    standalone_seats: Mapped[int | None]
+
+    __table_args__ = (CheckConstraint("level in ('programme', 'distributor', 'msp')", name="level"),)

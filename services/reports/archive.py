@@ -1,0 +1,74 @@
+"""The archive: a partner's reports, provisional and issued."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services import partners
+from services.errors import Absent
+from services.partners import Distributor, Msp, Principal
+from services.reports.document import Document, Heading, compose
+from services.reports.lines import read_lines
+from services.reports.tables import ClosedPeriod, Report, ReportFile
+from services.usage import Span, period_containing, zone_data_version
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedReport:
+    """An issued report, without its bytes."""
+
+    report_id: UUID
+    number: str
+    month: str
+    issued_at: datetime
+    document_sha256: bytes
+
+
+async def provisional(db: AsyncSession, principal: Principal, now: datetime) -> Document:
+    """Give the present month's report as it would be if the month closed now."""
+    distributor_id = await partners.distributor_of(db, principal.msp_id, now)
+    distributor = await db.get_one(Distributor, distributor_id)
+    msp = await db.get_one(Msp, principal.msp_id)
+    period = period_containing(distributor.zone, now)
+    rows = await read_lines(db, distributor_id, msp.id, Span(period.starts_at, min(period.ends_at, now), now))
+    heading = Heading(
+        distributor=distributor.name,
+        msp=msp.name,
+        month=period.month,
+        zone=period.zone,
+        zone_data=zone_data_version(),
+        starts_at=period.starts_at,
+        ends_at=period.ends_at,
+        cut_off_at=now,
+    )
+    return compose(heading, rows)
+
+
+async def issued(db: AsyncSession, principal: Principal, *, after: UUID | None, limit: int) -> Sequence[IssuedReport]:
+    """Give a page of the principal's issued reports, oldest first, beginning after one."""
+    period = (ClosedPeriod.distributor_id == Report.distributor_id) & (ClosedPeriod.starts_at == Report.starts_at)
+    query = (
+        select(Report.id, Report.number, ClosedPeriod.month, Report.issued_at, Report.document_sha256)
+        .join(ClosedPeriod, period)
+        .where(Report.msp_id == principal.msp_id, Report.issued_at.is_not(None))
+        .order_by(Report.id)
+        .limit(limit)
+    )
+    rows = await db.execute(query if after is None else query.where(Report.id > after))
+    return [IssuedReport(*row) for row in rows.tuples()]  # type: ignore[arg-type]
+
+
+async def file_of(db: AsyncSession, principal: Principal, report_id: UUID, form: str) -> bytes:
+    """Give the bytes of one form of an issued report; raises `Absent` also for a stranger's."""
+    content = await db.scalar(
+        select(ReportFile.content)
+        .join(Report, Report.id == ReportFile.report_id)
+        .where(ReportFile.report_id == report_id, ReportFile.form == form, Report.msp_id == principal.msp_id)
+    )
+    if content is None:
+        raise Absent
+    return content

@@ -1,0 +1,65 @@
+"""The lines of a report: each site's figures with what the key's register and timeline say of it.
+
+The same statement serves the close, which stores its rows, and the provisional report, which only reads them.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.usage import FIGURES, Span, figure_parameters
+
+# A key that was never activated is never charged and has no line.
+_LINES = f"""
+select f.site_id, cast(:distributor_id as uuid) as distributor_id, cast(:starts_at as timestamptz) as starts_at,
+    f.msp_id, k.id as key_id,
+    k.name, k.reference, k.code_masked as key_masked, coalesce(ending.to_state, 'active') as state, k.activated_at,
+    f.server, f.server_at, f.server_active, f.workstation, f.workstation_at, f.workstation_active,
+    f.server_plus, f.server_plus_at, f.server_plus_active, f.total, f.total_at,
+    coalesce((select sum(extract(epoch from upper(r) - lower(r))) from unnest(f.known) r), 0)::float8
+        as covered_seconds,
+    extract(epoch from f.until_at - greatest(f.from_at, k.activated_at))::float8 as span_seconds,
+    coalesce((select jsonb_agg(jsonb_build_array(lower(r), upper(r)) order by lower(r))
+        from unnest(tstzmultirange(tstzrange(greatest(f.from_at, k.activated_at), f.until_at)) - f.known) r),
+        '[]'::jsonb) as gaps,
+    array_remove(array[
+        case when k.activated_at >= f.from_at and k.activated_at > :starts_at then 'new' end,
+        case when f.server is null then 'no_data' end,
+        case when seen.disabled or starting.to_state = 'disabled' then 'disabled' end,
+        case when seen.suspended or starting.to_state = 'suspended' then 'suspended' end,
+        case when exists (select from usage_entries e where e.site_id = f.site_id and e.clock_suspect
+            and e.at >= f.from_at and e.at < f.until_at and e.received_at <= :cut_off_at) then 'clock_suspect' end
+    ], null)::varchar[] as flags
+from ({FIGURES}) f
+join keys k using (site_id)
+left join lateral (select e.to_state from key_events e
+    where e.site_id = k.site_id and e.key_id = k.id and e.at < f.until_at and e.recorded_at <= :cut_off_at
+    order by e.at desc, e.id desc limit 1) ending on true
+left join lateral (select e.to_state from key_events e
+    where e.site_id = k.site_id and e.key_id = k.id and e.at < f.from_at and e.recorded_at <= :cut_off_at
+    order by e.at desc, e.id desc limit 1) starting on true
+left join lateral (select bool_or(e.to_state = 'disabled') as disabled, bool_or(e.to_state = 'suspended') as suspended
+    from key_events e where e.site_id = k.site_id and e.key_id = k.id and e.at >= f.from_at and e.at < f.until_at
+        and e.recorded_at <= :cut_off_at) seen on true
+where k.activated_at < f.until_at
+"""
+
+
+async def take_lines(db: AsyncSession, distributor_id: UUID, msp_ids: Sequence[UUID], span: Span) -> None:
+    """Store the lines of all MSPs of a distributor for a period, in one statement and so from one snapshot."""
+    columns = (
+        "site_id, distributor_id, starts_at, msp_id, key_id, name, reference, key_masked, state, activated_at, "
+        "server, server_at, server_active, workstation, workstation_at, workstation_active, "
+        "server_plus, server_plus_at, server_plus_active, total, total_at, covered_seconds, span_seconds, gaps, flags"
+    )
+    statement = text(f"insert into report_lines ({columns}) {_LINES}")
+    await db.execute(statement, {"distributor_id": distributor_id, **figure_parameters(msp_ids, span)})
+
+
+async def read_lines(db: AsyncSession, distributor_id: UUID, msp_id: UUID, span: Span) -> list[Any]:
+    """Give the lines of one MSP as they would be if the period closed now, by site name."""
+    values = {"distributor_id": distributor_id, **figure_parameters([msp_id], span)}
+    return list(await db.execute(text(f"{_LINES} order by k.name, f.site_id"), values))

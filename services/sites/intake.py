@@ -1,0 +1,189 @@
+"""Heartbeats taken in: many in one transaction, each answered as if it were alone.
+
+One statement locks and reads the heads, one adds the entries, one writes the heads back; what is rare (a resume, a
+revival, a conflict) is done one by one. The edge commits, and only then are the answers true.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+
+from services import keys
+from services.errors import Refusal, Unauthenticated
+from services.keys import KeyState
+from services.signing import Vault, same
+from services.sites import standing
+from services.sites.echo import Echo, read_echo
+from services.sites.heads import Advance, LockedLine, lock_installation, lock_lines, write_heads
+from services.sites.heartbeat import Accepted, Heartbeat, Repeat, decide
+from services.sites.lease import LeaseSigner, LeaseTerms, renew_after
+from services.sites.resume import resume
+from services.sites.steering import next_heartbeat_seconds
+from services.usage import Arrival, Line, LineId, append, first_receipt, keep_conflicts
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a site is told."""
+
+    state: KeyState
+    reason: str | None
+    sequence: int
+    echo: str
+    through: int
+    receipt: bytes
+    server_time: datetime
+    next_heartbeat_seconds: int
+    lease: str | None = None
+    notices: Sequence[dict[str, Any]] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What taking in needs besides the database: the vault for echoes, the signer for leases."""
+
+    vault: Vault
+    signer: LeaseSigner
+
+
+@dataclass(slots=True)
+class _Heard:
+    """A heartbeat that was accepted now or before, on its way to an answer."""
+
+    beat: Heartbeat
+    now: datetime
+    line: LockedLine
+    outcome: Accepted | Repeat
+    state: KeyState
+    reason: str | None = None
+
+    @property
+    def renews(self) -> bool:
+        """Whether the answer holds a lease; a repeat's always does, for the lost answer may have held one."""
+        due = isinstance(self.outcome, Repeat) or self.line.renew_lease_at <= self.now
+        return due and self.state is KeyState.ACTIVE
+
+
+async def take_in(db: AsyncSession, desk: Desk, beats: Sequence[tuple[Heartbeat, datetime]]) -> list[Answer | Refusal]:
+    """Take in heartbeats, at most one an installation, each with its `now`; gives their answers in order."""
+    connection = await db.connection()
+    echoes = [_echo(desk.vault, beat) for beat, _ in beats]
+    named = [_line_id(beat, echo) for (beat, _), echo in zip(beats, echoes, strict=True)]
+    lines = await lock_lines(connection, named)
+    results = [
+        await _hear(db, connection, beat, now, echo, lines.get(line_id))
+        for (beat, now), echo, line_id in zip(beats, echoes, named, strict=True)
+    ]
+    heard = [result for result in results if isinstance(result, _Heard)]
+    await _settle_states(db, heard)
+    await _store(db, connection, heard)
+    return [_answer(desk, result) if isinstance(result, _Heard) else result for result in results]
+
+
+def _echo(vault: Vault, beat: Heartbeat) -> Echo | None:
+    return read_echo(beat.echo, vault, beat.bearer.site_id, beat.bearer.installation_id)
+
+
+def _line_id(beat: Heartbeat, echo: Echo | None) -> LineId:
+    """Give the line that the echo names; without a genuine one, the installation's oldest."""
+    return beat.bearer.site_id, beat.bearer.installation_id, echo.line if echo else 0
+
+
+async def _hear(
+    db: AsyncSession,
+    connection: AsyncConnection,
+    beat: Heartbeat,
+    now: datetime,
+    echo: Echo | None,
+    line: LockedLine | None,
+) -> _Heard | Refusal:
+    if line is None and echo is not None and echo.line > 0:
+        oldest = (await lock_installation(connection, beat.bearer.site_id, beat.bearer.installation_id))[:1]
+        line, echo = (oldest[0] if oldest else None), None
+    if line is None or not same(beat.bearer.credential_sha256, line.credential_sha256):
+        return Unauthenticated()
+    if beat.resume:
+        line, outcome = await resume(db, beat, echo, now)
+    else:
+        outcome = decide(beat, echo, line.head, now)
+    if isinstance(outcome, Refusal):
+        return outcome
+    return _Heard(beat, now, line, outcome, KeyState(line.told_state))
+
+
+async def _settle_states(db: AsyncSession, heard: Sequence[_Heard]) -> None:
+    """Enable the keys of sites that were silent, and find the reasons of those that are told no."""
+    for one in heard:
+        if one.state is not KeyState.ACTIVE:
+            key = await keys.of_site_for_update(db, one.line.site_id)
+            installation_id, allowed = one.line.installation_id, one.line.disable_after_seconds
+            await standing.heard_again(db, key, installation_id, allowed, one.now)
+            one.state, one.reason = key.state, key.reason
+
+
+async def _store(db: AsyncSession, connection: AsyncConnection, heard: Sequence[_Heard]) -> None:
+    arrivals = []
+    for one in heard:
+        if isinstance(one.outcome, Accepted):
+            arrivals.append(Arrival(one.line.id, one.outcome.new, one.now))
+            if one.outcome.known:
+                one.outcome = await _with_conflicts(db, one.line, one.outcome, one.now)
+    await append(connection, arrivals)
+    await write_heads(connection, [_advance(one) for one in heard])
+
+
+def _advance(one: _Heard) -> Advance:
+    renewed_at = one.now + renew_after(one.line.heartbeat_seconds, one.line.disable_after_seconds)
+    return Advance(
+        line_id=one.line.id,
+        head=one.outcome.head,
+        said_more=one.beat.more,
+        contact_at=one.now,
+        renew_lease_at=renewed_at if one.renews else one.line.renew_lease_at,
+        told_state=one.state,
+    )
+
+
+async def _with_conflicts(db: AsyncSession, line: LockedLine, outcome: Accepted, now: datetime) -> Accepted:
+    lines = await _rows_of(db, line)
+    first = first_receipt(str(line.installation_id))
+    numbers = await keep_conflicts(db, lines, line.head.line, outcome.known, first=first, now=now)
+    return replace(outcome, notices=[*outcome.notices, *({"code": "conflict", "n": n} for n in numbers)])
+
+
+async def _rows_of(db: AsyncSession, line: LockedLine) -> Mapping[int, Line]:
+    rows = await db.scalars(select(Line).filter_by(site_id=line.site_id, installation_id=line.installation_id))
+    return {row.line: row for row in rows}
+
+
+def _answer(desk: Desk, one: _Heard) -> Answer:
+    line, head = one.line, one.outcome.head
+    echo = Echo(head.line, head.sequence, head.through)
+    return Answer(
+        state=one.state,
+        reason=one.reason,
+        sequence=head.sequence,
+        echo=echo.seal(desk.vault, line.site_id, line.installation_id),
+        through=head.through,
+        receipt=head.receipt,
+        server_time=one.now,
+        next_heartbeat_seconds=next_heartbeat_seconds(line.installation_id, line.heartbeat_seconds, one.now),
+        lease=desk.signer.sign(_terms(one), one.now) if one.renews else None,
+        notices=one.outcome.notices if isinstance(one.outcome, Accepted) else (),
+    )
+
+
+def _terms(one: _Heard) -> LeaseTerms:
+    return LeaseTerms(
+        installation_id=one.line.installation_id,
+        key_id=one.line.key_id,
+        state=one.state,
+        through=one.outcome.head.through,
+        receipt=one.outcome.head.receipt,
+        heartbeat_seconds=one.line.heartbeat_seconds,
+        disable_after_seconds=one.line.disable_after_seconds,
+    )

@@ -1,0 +1,106 @@
+"""Resuming: an installation whose line is broken goes on from an echo that it still holds, on a new line.
+
+The old line stays valid. A restored image speaks on the new line alone; a clone lets both speak.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.errors import Refusal
+from services.sites.echo import Echo
+from services.sites.heads import LockedLine, lock_installation
+from services.sites.heartbeat import Accepted, Head, Heartbeat, LineBroken, Repeat, decide, is_repeat, take
+from services.usage import Line, counts_at, entry_at, first_receipt
+
+Outcome = Accepted | Repeat | Refusal
+
+
+async def resume(db: AsyncSession, beat: Heartbeat, echo: Echo | None, now: datetime) -> tuple[LockedLine, Outcome]:
+    """Open a new line from a genuine echo, or tell why not; the installation has at least one line."""
+    bearer = beat.bearer
+    lines = await lock_installation(await db.connection(), bearer.site_id, bearer.installation_id)
+    for line in lines:
+        if is_repeat(beat, line.head):
+            return line, Repeat(line.head)
+    named = next((line for line in lines if echo and line.head.line == echo.line), None)
+    if echo is None or named is None or beat.sequence != echo.sequence + 1:
+        broken = named or lines[0]
+        return broken, LineBroken(through=broken.head.through, receipt=broken.head.receipt.hex())
+    if echo.sequence >= named.head.sequence:
+        return named, decide(beat, echo, named.head, now)
+    return await _open(db, beat, echo, named, lines[-1].head.line + 1, now)
+
+
+async def _open(
+    db: AsyncSession, beat: Heartbeat, echo: Echo, named: LockedLine, number: int, now: datetime
+) -> tuple[LockedLine, Outcome]:
+    rows = await db.scalars(select(Line).filter_by(site_id=named.site_id, installation_id=named.installation_id))
+    lines = {row.line: row for row in rows}
+    parent = lines[echo.line]
+    inherited = await counts_at(db, lines, echo.line, echo.through)
+    last = await entry_at(db, lines, echo.line, echo.through)
+    head = Head(
+        line=number,
+        sequence=echo.sequence,
+        nonce=None,
+        through=echo.through,
+        receipt=last.receipt if last else first_receipt(str(named.installation_id)),
+        counts=inherited,
+        last_entry_at=last.at if last else lines[0].begins_at,
+        known_until_at=None,
+    )
+    outcome = take(beat, head, now)
+    if isinstance(outcome, Refusal):
+        return named, outcome
+    first_at = outcome.new[0].at if outcome.new else now
+    base = inherited or (None, None, None)
+    db.add(
+        Line(
+            site_id=named.site_id,
+            installation_id=named.installation_id,
+            line=number,
+            credential_sha256=named.credential_sha256,
+            key_id=named.key_id,
+            product=parent.product,
+            told_state=named.told_state,
+            heartbeat_seconds=named.heartbeat_seconds,
+            disable_after_seconds=named.disable_after_seconds,
+            sequence=head.sequence,
+            nonce=None,
+            through=head.through,
+            receipt=head.receipt,
+            said_more=False,
+            server=base[0],
+            workstation=base[1],
+            server_plus=base[2],
+            last_contact_at=now,
+            known_until_at=None,
+            last_entry_at=head.last_entry_at,
+            renew_lease_at=now,
+            waiting=False,
+            parent=echo.line,
+            parent_through=echo.through,
+            begins_at=max(parent.last_contact_at, min(first_at, now)),
+            base_server=base[0],
+            base_workstation=base[1],
+            base_server_plus=base[2],
+        )
+    )
+    await db.flush()
+    return _as_opened(named, head, now), outcome
+
+
+def _as_opened(named: LockedLine, head: Head, now: datetime) -> LockedLine:
+    return LockedLine(
+        site_id=named.site_id,
+        installation_id=named.installation_id,
+        credential_sha256=named.credential_sha256,
+        key_id=named.key_id,
+        told_state=named.told_state,
+        heartbeat_seconds=named.heartbeat_seconds,
+        disable_after_seconds=named.disable_after_seconds,
+        renew_lease_at=now,
+        head=head,
+    )

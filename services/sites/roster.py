@@ -1,0 +1,127 @@
+"""The roster: a partner's sites as it sees them, with liveness and the dated ladder, derived when read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import Select, select, true
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from services import partners
+from services.errors import Absent
+from services.keys import Key, KeyState
+from services.partners import Policy, Principal
+from services.sites.pulse import outages
+from services.sites.silence import Liveness, Outage, deadline, liveness
+from services.sites.tables import Installation
+from services.usage import Counts, Line
+
+
+@dataclass(frozen=True, slots=True)
+class SiteView:
+    """One site: what is known of it now. The ladder's instants are None while nothing has been heard."""
+
+    site_id: UUID
+    key_id: UUID
+    name: str
+    reference: str | None
+    state: KeyState
+    liveness: Liveness
+    last_contact_at: datetime | None
+    hostname: str | None
+    version: str | None
+    deployed: Counts | None
+    known_until_at: datetime | None
+    warn_at: datetime | None
+    disable_at: datetime | None
+
+
+async def sites_of(
+    db: AsyncSession, principal: Principal, now: datetime, *, after: UUID | None, limit: int
+) -> list[SiteView]:
+    """Give a page of the sites that the principal sees, in the order of their ids, beginning after one."""
+    query = _roster(principal).order_by(Key.site_id).limit(limit)
+    return await _views(db, principal, query if after is None else query.where(Key.site_id > after), now)
+
+
+async def site_of(db: AsyncSession, principal: Principal, site_id: UUID, now: datetime) -> SiteView:
+    """Give one site; raises `Absent` also for a stranger's."""
+    views = await _views(db, principal, _roster(principal).where(Key.site_id == site_id), now)
+    if not views:
+        raise Absent
+    return views[0]
+
+
+def _roster(principal: Principal) -> Select[Key, Installation, Line]:
+    """Give each key with its bound Site Manager and the line that was heard last; both None where there is none."""
+    bound = (
+        (Installation.site_id == Key.site_id)
+        & (Installation.key_id == Key.id)
+        & Installation.released_at.is_(None)
+        & (Installation.product == "site_manager")
+    )
+    latest = (
+        select(Line)
+        .where(Line.site_id == Installation.site_id, Line.installation_id == Installation.installation_id)
+        .order_by(Line.last_contact_at.desc())
+        .limit(1)
+        .lateral()
+    )
+    line = aliased(Line, latest)
+    return (
+        select(Key, Installation, line)
+        .outerjoin(Installation, bound)
+        .outerjoin(line, true())
+        .where(partners.visible_to(principal, Key.site_id))
+    )
+
+
+async def _views(
+    db: AsyncSession, principal: Principal, query: Select[Key, Installation, Line], now: datetime
+) -> list[SiteView]:
+    rows = (await db.execute(query)).tuples().all()
+    policy = await partners.policy_of_msp(db, principal.msp_id, now)
+    since = min((line.last_contact_at for _, _, line in rows if line), default=now)
+    own = await outages(db, since, now)
+    return [_view(key, installation, line, policy, own, now) for key, installation, line in rows]
+
+
+def _view(
+    key: Key,
+    installation: Installation | None,
+    line: Line | None,
+    policy: Policy,
+    own: Sequence[Outage],
+    now: datetime,
+) -> SiteView:
+    heard = line.last_contact_at if line else None
+    return SiteView(
+        site_id=key.site_id,
+        key_id=key.id,
+        name=key.name,
+        reference=key.reference,
+        state=key.state,
+        liveness=liveness(
+            heard,
+            now,
+            own,
+            heartbeat_seconds=policy.heartbeat_seconds,
+            warn_after_seconds=policy.warn_after_seconds,
+            disable_after_seconds=policy.disable_after_seconds,
+        ),
+        last_contact_at=heard,
+        hostname=installation.hostname if installation else None,
+        version=installation.version if installation else None,
+        deployed=_counts(line),
+        known_until_at=line.known_until_at if line else None,
+        warn_at=deadline(heard, timedelta(seconds=policy.warn_after_seconds), own) if heard else None,
+        disable_at=deadline(heard, policy.disable_after, own) if heard else None,
+    )
+
+
+def _counts(line: Line | None) -> Counts | None:
+    if line is None or line.server is None:
+        return None
+    return Counts(line.server, line.workstation or 0, line.server_plus or 0)

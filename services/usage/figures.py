@@ -1,0 +1,164 @@
+"""The figures of a period: peaks and coverage of every site of some MSPs, computed in the database in one statement.
+
+How it is made, step by step:
+
+- `spans`: the part of the period in which each site was the MSP's (tenure).
+- `heads`: each line of those sites, with the part of the span for which it is known: from where the line begins to
+  where usage is known.
+- `steps`: the counts at that part's first instant (carried in from the last entry before, or inherited from the line
+  that this one was resumed from) and every entry within it. A `lost` entry is a step to unknown.
+- `pieces`: steps with their ends. At one instant the highest `n` holds, so a step that lasts no time is dropped,
+  unless it is the last one known.
+- `values`: at the start of each piece, what each line of the site says. Only sites with several lines need the join.
+- `functions`: the highest line of each installation; installations of a key together. The peak is found on this, never
+  by adding peaks.
+- `highest`, `reached`: the maximum, and the first instant at which it was reached.
+- `known`: the union of the known pieces, from which coverage and gaps follow. Unknown counts nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+TYPES = ("server", "workstation", "server_plus")
+
+FIGURES = """
+with spans as (
+    select t.site_id, t.msp_id, greatest(t.from_at, :starts_at) as from_at,
+        least(coalesce(t.until_at, :ends_at), :ends_at) as until_at
+    from site_tenures t
+    where t.msp_id = any(:msp_ids) and t.from_at < :ends_at and coalesce(t.until_at, 'infinity') > :starts_at
+), heads as (
+    select s.site_id, s.until_at, l.installation_id, l.line, l.base_server, l.base_workstation, l.base_server_plus,
+        greatest(l.begins_at, s.from_at) as known_from_at, least(l.known_until_at, s.until_at) as known_until_at
+    from spans s
+    join lines l using (site_id)
+    where l.begins_at < s.until_at and l.known_until_at >= greatest(l.begins_at, s.from_at)
+), steps as (
+    select h.site_id, h.installation_id, h.line, h.known_from_at as at, 0 as n, h.known_until_at,
+        case when e.kind is null then h.base_server else e.server end as server,
+        case when e.kind is null then h.base_workstation else e.workstation end as workstation,
+        case when e.kind is null then h.base_server_plus else e.server_plus end as server_plus,
+        e.active_server, e.active_workstation, e.active_server_plus
+    from heads h
+    left join lateral (
+        select e.* from usage_entries e
+        where e.site_id = h.site_id and e.installation_id = h.installation_id and e.line = h.line
+            and e.at <= h.known_from_at and e.received_at <= :cut_off_at and e.kind in ('change', 'lost')
+        order by e.at desc, e.n desc
+        limit 1
+    ) e on true
+    union all
+    select h.site_id, h.installation_id, h.line, e.at, e.n, h.known_until_at, e.server, e.workstation, e.server_plus,
+        e.active_server, e.active_workstation, e.active_server_plus
+    from heads h
+    join usage_entries e using (site_id, installation_id, line)
+    where e.at > h.known_from_at and e.at < h.until_at and e.at <= h.known_until_at
+        and e.received_at <= :cut_off_at and e.kind in ('change', 'lost')
+), pieces as (
+    select p.*, coalesce(p.next_at, p.known_until_at) as ends_at
+    from (select s.*, lead(s.at) over (partition by s.site_id, s.installation_id, s.line order by s.at, s.n) as next_at
+        from steps s) p
+    where (p.next_at is null or p.next_at > p.at) and p.server is not null
+), several as (
+    select site_id from heads group by site_id having count(*) > 1
+), vals as (
+    select site_id, installation_id, at, server, workstation, server_plus, active_server, active_workstation,
+        active_server_plus
+    from pieces
+    union all
+    select p.site_id, q.installation_id, p.at, q.server, q.workstation, q.server_plus, q.active_server,
+        q.active_workstation, q.active_server_plus
+    from several
+    join pieces p using (site_id)
+    join pieces q on q.site_id = p.site_id and (q.installation_id, q.line) <> (p.installation_id, p.line)
+        and q.at <= p.at and (p.at < q.ends_at or (q.next_at is null and p.at = q.ends_at))
+), functions as (
+    select site_id, at, sum(server) as server, sum(workstation) as workstation, sum(server_plus) as server_plus,
+        sum(server + workstation + server_plus) as total, sum(active_server) as active_server,
+        sum(active_workstation) as active_workstation, sum(active_server_plus) as active_server_plus
+    from (
+        select site_id, installation_id, at, max(server) as server, max(workstation) as workstation,
+            max(server_plus) as server_plus, max(active_server) as active_server,
+            max(active_workstation) as active_workstation, max(active_server_plus) as active_server_plus
+        from vals group by site_id, installation_id, at
+    ) installations
+    group by site_id, at
+), highest as (
+    select site_id, max(server) as server, max(workstation) as workstation, max(server_plus) as server_plus,
+        max(total) as total
+    from functions group by site_id
+), reached as (
+    select f.site_id,
+        min(f.at) filter (where f.server = h.server) as server_at,
+        min(f.at) filter (where f.workstation = h.workstation) as workstation_at,
+        min(f.at) filter (where f.server_plus = h.server_plus) as server_plus_at,
+        min(f.at) filter (where f.total = h.total) as total_at
+    from functions f join highest h using (site_id)
+    group by f.site_id
+), active as (
+    select f.site_id,
+        max(f.active_server) filter (where f.at = r.server_at) as server_active,
+        max(f.active_workstation) filter (where f.at = r.workstation_at) as workstation_active,
+        max(f.active_server_plus) filter (where f.at = r.server_plus_at) as server_plus_active
+    from functions f
+    join reached r on r.site_id = f.site_id and f.at in (r.server_at, r.workstation_at, r.server_plus_at)
+    group by f.site_id
+), known as (
+    select site_id, range_agg(tstzrange(at, ends_at)) as ranges from pieces where ends_at > at group by site_id
+)
+select s.site_id, s.msp_id, s.from_at, s.until_at,
+    h.server::int as server, r.server_at, a.server_active::int as server_active,
+    h.workstation::int as workstation, r.workstation_at, a.workstation_active::int as workstation_active,
+    h.server_plus::int as server_plus, r.server_plus_at, a.server_plus_active::int as server_plus_active,
+    h.total::int as total, r.total_at,
+    coalesce(k.ranges, '{}'::tstzmultirange) as known
+from spans s
+left join highest h using (site_id)
+left join reached r using (site_id)
+left join active a using (site_id)
+left join known k using (site_id)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Which figures are wanted: `[starts_at, ends_at)`, from what had been received by `cut_off_at`."""
+
+    starts_at: datetime
+    ends_at: datetime
+    cut_off_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SiteFigures:
+    """Peaks of one site in a period: type -> (peak, first instant of it); empty where nothing is known."""
+
+    site_id: UUID
+    peaks: dict[str, tuple[int, datetime]]
+
+
+def figure_parameters(msp_ids: Sequence[UUID], span: Span) -> dict[str, Any]:
+    """Give the parameters of `FIGURES`."""
+    return {
+        "msp_ids": list(msp_ids),
+        "starts_at": span.starts_at,
+        "ends_at": span.ends_at,
+        "cut_off_at": span.cut_off_at,
+    }
+
+
+async def figures_of(db: AsyncSession, msp_ids: Sequence[UUID], span: Span) -> list[SiteFigures]:
+    """Give the figures of all sites of some MSPs, by site."""
+    rows = await db.execute(text(FIGURES), figure_parameters(msp_ids, span))
+    return sorted((_figures(row) for row in rows), key=lambda one: one.site_id)
+
+
+def _figures(row: Any) -> SiteFigures:
+    names = [name for name in (*TYPES, "total") if getattr(row, name) is not None]
+    return SiteFigures(row.site_id, {name: (getattr(row, name), getattr(row, f"{name}_at")) for name in names})

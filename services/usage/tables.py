@@ -1,0 +1,101 @@
+"""Tables of usage: the lines of an installation, and the ledger of their numbered entries."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, Index, SmallInteger
+from sqlalchemy.orm import Mapped, mapped_column
+
+from services.db import Row
+
+
+class Line(Row):
+    """The head of a line: one narrow row that a heartbeat updates and decides by.
+
+    No index but the primary key and no foreign key, so that an update stays within its page (HOT). What a heartbeat
+    must know (`told_state`, intervals, `renew_lease_at`, `waiting`) is written here by whoever changes it.
+    """
+
+    __tablename__ = "lines"
+
+    site_id: Mapped[UUID] = mapped_column(primary_key=True)
+    installation_id: Mapped[UUID] = mapped_column(primary_key=True)
+    line: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    credential_sha256: Mapped[bytes]
+    key_id: Mapped[UUID]
+    product: Mapped[str]
+    told_state: Mapped[str]
+    heartbeat_seconds: Mapped[int]
+    disable_after_seconds: Mapped[int]
+    sequence: Mapped[int] = mapped_column(BigInteger)
+    nonce: Mapped[bytes | None]
+    through: Mapped[int] = mapped_column(BigInteger)
+    receipt: Mapped[bytes]
+    said_more: Mapped[bool]
+    # The last known counts; null before the first change.
+    server: Mapped[int | None]
+    workstation: Mapped[int | None]
+    server_plus: Mapped[int | None]
+    # Server time of the last answer; the instant up to which usage is known; the instant of the last entry.
+    last_contact_at: Mapped[datetime]
+    known_until_at: Mapped[datetime | None]
+    last_entry_at: Mapped[datetime]
+    renew_lease_at: Mapped[datetime]
+    # Something other than the usual answer waits for the site.
+    waiting: Mapped[bool]
+    # Where the line's function begins, and what it inherits there from the line that it was resumed from.
+    parent: Mapped[int | None] = mapped_column(SmallInteger)
+    parent_through: Mapped[int | None] = mapped_column(BigInteger)
+    begins_at: Mapped[datetime]
+    base_server: Mapped[int | None]
+    base_workstation: Mapped[int | None]
+    base_server_plus: Mapped[int | None]
+
+    __table_args__ = ({"postgresql_with": {"fillfactor": "50"}},)
+
+
+class UsageEntry(Row):
+    """One numbered entry of a line, as the site sent it. Append-only: never updated, never deleted.
+
+    `change` sets the counts from `at` on; `lost` makes them unknown from `at` until the next change; `standalones`
+    lists what the Site Manager sees. `at` is the instant that counts, `entry` the canonical JSON as sent (raw instant
+    and all), `receipt` the hash over this entry and all before it.
+    """
+
+    __tablename__ = "usage_entries"
+
+    site_id: Mapped[UUID] = mapped_column(primary_key=True)
+    installation_id: Mapped[UUID] = mapped_column(primary_key=True)
+    line: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    n: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    kind: Mapped[str]
+    at: Mapped[datetime]
+    clock_suspect: Mapped[bool]
+    server: Mapped[int | None]
+    workstation: Mapped[int | None]
+    server_plus: Mapped[int | None]
+    active_server: Mapped[int | None]
+    active_workstation: Mapped[int | None]
+    active_server_plus: Mapped[int | None]
+    entry: Mapped[bytes]
+    receipt: Mapped[bytes]
+    received_at: Mapped[datetime]
+
+    __table_args__ = (
+        CheckConstraint("kind in ('change', 'standalones', 'lost')", name="kind"),
+        Index(None, "site_id", "installation_id", "line", "at", "n"),
+    )
+
+
+class UsageConflict(Row):
+    """Evidence: another entry that came under a number already taken. The first counts; this one never does."""
+
+    __tablename__ = "usage_conflicts"
+
+    site_id: Mapped[UUID] = mapped_column(primary_key=True)
+    installation_id: Mapped[UUID] = mapped_column(primary_key=True)
+    line: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    n: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    entry_sha256: Mapped[bytes] = mapped_column(primary_key=True)
+    entry: Mapped[bytes]
+    received_at: Mapped[datetime]
