@@ -1,0 +1,1 @@
+"""Front door one: HTTP. It translates, commits and answers; every rule is in `services`."""

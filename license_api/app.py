@@ -1,0 +1,83 @@
+"""The app: what it is made of, made at its start and ended with it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import structlog
+from fastapi import FastAPI
+
+from license_api import problems
+from license_api.attempts import Attempts
+from license_api.deps import Service
+from license_api.requests import RequestIds
+from license_api.shared_commits import SharedCommits
+from license_api.v1 import activations, health, heartbeats, keys, reports
+from services import sites
+from services.clock import Clock, system_clock
+from services.db import Sessions, make_engine, make_sessions
+from services.settings import Settings
+from services.signing import Vault
+from services.sites import Desk, LeaseSigner
+
+BODY_BYTES_MAX = 256 * 1024
+_log = structlog.get_logger()
+
+
+def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
+    """Make the app; the clock is the machine's but in a replay."""
+
+    @asynccontextmanager
+    async def life(app: FastAPI) -> AsyncIterator[None]:
+        engine = make_engine(settings.database_url, settings.database_connections)
+        try:
+            app.state.service = made = await _make_service(settings, clock, make_sessions(engine))
+            pulse = asyncio.create_task(_keep_pulse(made))
+            yield
+            pulse.cancel()
+            with suppress(asyncio.CancelledError):
+                await pulse
+        finally:
+            await engine.dispose()
+
+    app = FastAPI(
+        title="Tidemark License API",
+        version="1.0.0",
+        summary="Metered licence keys for backup agents",
+        description="Site Managers activate keys and send heartbeats; MSPs' programs make keys and read reports.",
+        lifespan=life,
+        max_body_size=BODY_BYTES_MAX,
+        docs_url=None,
+        redoc_url=None,
+    )
+    problems.install(app)
+    app.add_middleware(RequestIds)
+    for router in (activations.router, heartbeats.router, keys.router, keys.site_router, reports.router):
+        app.include_router(router)
+    app.include_router(health.router)
+    return app
+
+
+async def _make_service(settings: Settings, clock: Clock, sessions: Sessions) -> Service:
+    vault = Vault(settings.master_secret.get_secret_value())
+    async with sessions.begin() as db:
+        key = await sites.signing_key(db, vault, clock())
+    desk = Desk(vault, LeaseSigner(settings.issuer, key))
+    return Service(
+        sessions=sessions,
+        clock=clock,
+        desk=desk,
+        heartbeats=SharedCommits(sessions, desk),
+        attempts=Attempts(settings.redis_url),
+    )
+
+
+async def _keep_pulse(made: Service) -> None:
+    """Commit the pulse once a minute. One that cannot be committed is an outage, and will show as one."""
+    while True:
+        try:
+            async with made.sessions.begin() as db:
+                await sites.pulse(db, made.clock())
+        except Exception as error:
+            _log.warning("pulse failed", error=type(error).__name__)
+        await asyncio.sleep(sites.PULSE_SECONDS)

@@ -1,0 +1,96 @@
+"""`POST /v1/activations`: a Site Manager binds itself to a key."""
+
+from fastapi import APIRouter, Request, Response
+
+from license_api.deps import Db, Now, TheService
+from license_api.problems import described
+from license_api.v1.fields import Said
+from license_api.v1.wire import ActivationAnswer, ActivationRequest, SitePolicy
+from services import ids, sites
+from services.errors import BodyTooLarge, Invalid, TooManyAttempts
+from services.keys import KeyMalformed, KeyUnknown
+from services.partners import MspNotApproved
+from services.sites import (
+    Activated,
+    CredentialMismatch,
+    KeyAlreadyBound,
+    KeyRevoked,
+    KeySuspended,
+    VersionUnsupported,
+)
+
+router = APIRouter(tags=["sites"])
+
+
+@router.post(
+    "/v1/activations",
+    operation_id="activate",
+    summary="Bind an installation to a licence key",
+    status_code=201,
+    response_model_exclude_none=True,
+    responses={
+        200: {"model": ActivationAnswer, "description": "The binding that this installation already has."},
+        **described(
+            BodyTooLarge,
+            CredentialMismatch,
+            Invalid,
+            KeyAlreadyBound,
+            KeyMalformed,
+            KeyRevoked,
+            KeySuspended,
+            KeyUnknown,
+            MspNotApproved,
+            TooManyAttempts,
+            VersionUnsupported,
+        ),
+    },
+)
+async def activate(
+    body: ActivationRequest, request: Request, response: Response, db: Db, now: Now, made: TheService
+) -> ActivationAnswer:
+    """Send the same request again if no answer came: it is the same activation."""
+    try:
+        bound = await sites.activate(db, made.desk, body.activation(), now)
+    except KeyUnknown:
+        await made.attempts.unknown_key(request.client.host if request.client else "")
+        raise
+    response.status_code = 201 if bound.first else 200
+    return _answer(bound)
+
+
+def _answer(bound: Activated) -> ActivationAnswer:
+    return ActivationAnswer(
+        site_id=ids.show("site", bound.site_id),
+        key_id=ids.show("key", bound.key_id),
+        installation_id=bound.installation_id,
+        state=bound.state,
+        policy=SitePolicy(
+            heartbeat_seconds=bound.policy.heartbeat_seconds,
+            warn_after_seconds=bound.policy.warn_after_seconds,
+            disable_after_seconds=bound.policy.disable_after_seconds,
+        ),
+        echo=bound.echo,
+        through=bound.through,
+        receipt=bound.receipt.hex(),
+        lease=bound.lease,
+        server_time=bound.server_time,
+        next_heartbeat_seconds=bound.next_heartbeat_seconds,
+    )
+
+
+class Jwks(Said):
+    """A JSON Web Key Set (RFC 7517)."""
+
+    keys: list[dict[str, str]]
+
+
+@router.get(
+    "/.well-known/jwks.json",
+    operation_id="getJwks",
+    summary="The public keys that leases are checked with",
+    responses=described(),
+)
+async def jwks(db: Db, made: TheService, response: Response) -> Jwks:
+    """A site keeps this; it asks again when a lease names a key it does not know."""
+    response.headers["Cache-Control"] = "public, max-age=3600"
+    return Jwks(keys=await sites.public_keys(db, made.desk.vault))

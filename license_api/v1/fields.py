@@ -1,0 +1,74 @@
+"""The kinds of field that several messages share. Every text refuses control characters, which PostgreSQL does too."""
+
+import base64
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints, WithJsonSchema
+
+from services import ids
+
+COUNT_MAX = 1_000_000
+NUMBER_MAX = 2**53 - 1
+_YEARS = range(2000, 2200)
+_PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+
+
+class Message(BaseModel):
+    """A message of the wire: unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Said(BaseModel):
+    """A message that the service sends."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+def _check_instant(text: str) -> str:
+    if datetime.fromisoformat(text).year not in _YEARS:
+        raise ValueError("the year is out of range")
+    return text
+
+
+def decode(text: str) -> bytes:
+    """Read base64url without padding."""
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def _show_instant(value: datetime) -> str:
+    return value.isoformat().replace("+00:00", "Z")
+
+
+def _line(shortest: int, longest: int) -> Any:
+    return StringConstraints(min_length=shortest, max_length=longest, pattern=_PRINTABLE)
+
+
+# Kept as the text that was sent: receipts cover the text, and `datetime.fromisoformat` reads it when needed.
+InstantText = Annotated[
+    str,
+    StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00:00)$", max_length=32),
+    AfterValidator(_check_instant),
+    WithJsonSchema({"type": "string", "format": "date-time", "example": "2026-11-24T08:00:00Z"}),
+]
+Count = Annotated[int, Field(strict=True, ge=0, le=COUNT_MAX)]
+Number = Annotated[int, Field(strict=True, ge=1, le=NUMBER_MAX)]
+Flag = Annotated[bool, Field(strict=True)]
+Name = Annotated[str, _line(1, 200)]
+Note = Annotated[str, _line(0, 2000)]
+Nonce = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{22}$")]
+Sha256Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+InstallationId = Annotated[UUID, WithJsonSchema({"type": "string", "format": "uuid"})]
+
+Instant = Annotated[datetime, PlainSerializer(_show_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
+
+
+def _shown(prefix: str) -> Any:
+    return WithJsonSchema({"type": "string", "example": ids.show(prefix, UUID(int=0x0190F5FE_C4F5_7000_8000 << 48))})
+
+
+KeyIdText = Annotated[str, _shown("key")]
+SiteIdText = Annotated[str, _shown("site")]
+ReportIdText = Annotated[str, _shown("report")]

@@ -1,0 +1,38 @@
+"""`POST /v1/heartbeats`: a site reports, and is told how it stands."""
+
+from fastapi import APIRouter
+
+from license_api.deps import Now, SiteBearer, TheService
+from license_api.problems import described
+from license_api.v1.wire import HeartbeatAnswer, HeartbeatRequest, Notice
+from services.errors import BodyTooLarge, Invalid, Unauthenticated
+from services.sites import Answer, ChangesMissing, DeployedMismatch, LineBroken
+
+router = APIRouter(tags=["sites"])
+
+
+@router.post(
+    "/v1/heartbeats",
+    operation_id="sendHeartbeat",
+    summary="Report usage and ask how the key stands",
+    response_model_exclude_none=True,
+    responses=described(BodyTooLarge, ChangesMissing, DeployedMismatch, Invalid, LineBroken, Unauthenticated),
+)
+async def heartbeat(body: HeartbeatRequest, bearer: SiteBearer, now: Now, made: TheService) -> HeartbeatAnswer:
+    """A site that is told no is still answered 200: `state` says why, and what it reports is stored."""
+    return _answer(await made.heartbeats.take_in(body.heartbeat(bearer), now))
+
+
+def _answer(answer: Answer) -> HeartbeatAnswer:
+    return HeartbeatAnswer(
+        state=answer.state,
+        reason=answer.reason,
+        sequence=answer.sequence,
+        echo=answer.echo,
+        through=answer.through,
+        receipt=answer.receipt.hex(),
+        server_time=answer.server_time,
+        next_heartbeat_seconds=answer.next_heartbeat_seconds,
+        lease=answer.lease,
+        notices=[Notice(**notice) for notice in answer.notices],
+    )

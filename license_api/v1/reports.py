@@ -1,0 +1,92 @@
+"""Reports of an MSP: the provisional one of this month, and those that were issued."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Path, Request, Response
+
+from license_api.deps import Caller, Db, Now
+from license_api.problems import described
+from license_api.v1.fields import Instant, ReportIdText, Said, Sha256Hex
+from license_api.v1.pages import After, Limit, cursor, link_next, named
+from services import ids, reports
+from services.errors import Absent, Invalid, Unauthenticated
+
+router = APIRouter(tags=["reports"])
+
+
+class ReportShown(Said):
+    """An issued Deployed Agents Report."""
+
+    id: ReportIdText
+    number: str
+    month: str
+    issued_at: Instant
+    sha256: Sha256Hex
+
+
+class ReportPage(Said):
+    """A page of reports."""
+
+    items: list[ReportShown]
+
+
+@router.get(
+    "/v1/reports/provisional",
+    operation_id="getProvisionalReport",
+    summary="This month's report, as if it closed now",
+    response_class=Response,
+    responses={
+        200: {"content": {"application/json": {"schema": {"type": "object"}}}},
+        **described(Unauthenticated),
+    },
+)
+async def get_provisional(caller: Caller, db: Db, now: Now) -> Response:
+    """The same form as the issued report, without a number."""
+    document = await reports.provisional(db, caller, now)
+    return Response(reports.write(document), media_type="application/json")
+
+
+@router.get(
+    "/v1/reports",
+    operation_id="listReports",
+    summary="The MSP's issued reports",
+    responses=described(Invalid, Unauthenticated),
+)
+async def list_reports(
+    caller: Caller, db: Db, request: Request, response: Response, limit: Limit = 50, after: After = None
+) -> ReportPage:
+    """Oldest first."""
+    rows = list(await reports.issued(db, caller, after=cursor("report", after), limit=limit))
+    link_next(request, response, rows, limit, lambda report: ids.show("report", report.report_id))
+    return ReportPage(items=[_report(report) for report in rows])
+
+
+@router.get(
+    "/v1/reports/{report_id}/{form}",
+    operation_id="downloadReport",
+    summary="One form of an issued report: the very bytes",
+    response_class=Response,
+    responses={
+        200: {
+            "content": {
+                "application/json": {"schema": {"type": "object"}},
+                "text/csv": {"schema": {"type": "string"}},
+            }
+        },
+        **described(Absent, Invalid, Unauthenticated),
+    },
+)
+async def download(report_id: str, form: Annotated[Literal["json", "csv"], Path()], caller: Caller, db: Db) -> Response:
+    """Issued bytes never change."""
+    content = await reports.file_of(db, caller, named("report", report_id), form)
+    return Response(content, media_type=reports.MEDIA_TYPES[form])
+
+
+def _report(report: reports.IssuedReport) -> ReportShown:
+    return ReportShown(
+        id=ids.show("report", report.report_id),
+        number=report.number,
+        month=report.month,
+        issued_at=report.issued_at,
+        sha256=report.document_sha256.hex(),
+    )
