@@ -1,0 +1,141 @@
+"""The worker, on one screen: every job, when it is rung, and how the worker lives.
+
+Short jobs and reports have queues of their own: after a kill -9 arq rings a job again only when the longest time-out
+of its worker's functions has passed. A ring that is lost is made good by the next minute's.
+"""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, cast
+
+import structlog
+from arq import create_pool
+from arq.connections import RedisSettings
+from arq.cron import CronJob, cron
+from arq.typing import WorkerCoroutine
+from arq.worker import Function, Worker, func
+from redis.connection import parse_url
+from redis.exceptions import RedisError
+from sqlalchemy.engine import make_url
+
+from report_worker.jobs import Context, Tools, close_periods, sweep
+from services.clock import Clock, system_clock
+from services.db import make_engine, make_sessions
+from services.settings import Settings
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A queue and what runs in it: jobs that can be rung by name, and those rung by the clock (UTC)."""
+
+    name: str
+    jobs: list[Function]
+    clockwork: list[CronJob]
+    timeout_seconds: int
+
+
+def _job(job: Callable[[Context], Awaitable[None]]) -> WorkerCoroutine:
+    return cast(WorkerCoroutine, job)  # arq's type asks for keyword arguments that no job of ours takes
+
+
+SHORT = Queue(
+    name="short",
+    jobs=[func(_job(sweep), keep_result=0)],
+    clockwork=[cron(_job(sweep), second=0, keep_result=0)],
+    timeout_seconds=60,
+)
+REPORTS = Queue(
+    name="reports",
+    jobs=[func(_job(close_periods), keep_result=0)],
+    clockwork=[cron(_job(close_periods), second=20, keep_result=0)],
+    timeout_seconds=3600,
+)
+QUEUES = (SHORT, REPORTS)
+_JOBS_AT_ONCE = 4
+_RESTART_SECONDS = 1.0
+
+
+async def run(settings: Settings, clock: Clock = system_clock, *, poll_seconds: float = 0.5) -> None:
+    """Serve all queues until SIGTERM or SIGINT; jobs under way are ended first."""
+    engine = make_engine(settings.database_url, settings.database_connections)
+    tools = Tools(make_sessions(engine), clock)
+    serving = asyncio.gather(*(_serve(queue, settings, tools, poll_seconds) for queue in QUEUES))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, serving.cancel)
+    try:
+        with suppress(asyncio.CancelledError):
+            await serving
+    finally:
+        await engine.dispose()
+
+
+async def _serve(queue: Queue, settings: Settings, tools: Tools, poll_seconds: float) -> None:
+    """Run a queue's worker, and another when Valkey's going away has ended it: nothing is lost with it."""
+    while True:
+        worker = make_worker(queue, settings, tools, poll_seconds=poll_seconds)
+        try:
+            await worker.async_run()
+        except (RedisError, OSError) as error:
+            _log.warning("valkey away", queue=queue.name, error=type(error).__name__)
+        finally:
+            with suppress(RedisError, OSError):
+                await worker.close()
+        await asyncio.sleep(_RESTART_SECONDS)
+
+
+def make_worker(
+    queue: Queue, settings: Settings, tools: Tools, *, poll_seconds: float = 0.5, burst: bool = False
+) -> Worker:
+    """Make the arq worker of a queue; `burst` ends it when the queue is empty."""
+    return Worker(
+        functions=queue.jobs,
+        queue_name=queue_name(queue, settings),
+        cron_jobs=None if burst else queue.clockwork,
+        redis_settings=redis_settings(settings.redis_url),
+        ctx={"tools": tools},
+        burst=burst,
+        handle_signals=False,
+        max_jobs=_JOBS_AT_ONCE,
+        queue_read_limit=_JOBS_AT_ONCE,
+        job_timeout=queue.timeout_seconds,
+        job_completion_wait=30,
+        poll_delay=poll_seconds,
+        keep_result=0,
+        max_tries=1,
+    )
+
+
+async def ring(settings: Settings, queue: Queue, job: str) -> None:
+    """Ring for a job now rather than at its next turn."""
+    pool = await create_pool(redis_settings(settings.redis_url), default_queue_name=queue_name(queue, settings))
+    try:
+        await pool.enqueue_job(job)
+    finally:
+        await pool.aclose()
+
+
+def queue_name(queue: Queue, settings: Settings) -> str:
+    """Name a queue in Valkey: two deployments may share one server."""
+    return f"tidemark:{make_url(settings.database_url).database}:{queue.name}"
+
+
+def redis_settings(url: str) -> RedisSettings:
+    """Read a URL with redis's own parser: arq's does not decode passwords."""
+    parts: dict[str, Any] = parse_url(url)  # type: ignore[no-untyped-call]
+    return RedisSettings(
+        host=parts.get("host", "localhost"),
+        port=parts.get("port", 6379),
+        unix_socket_path=parts.get("path"),
+        database=parts.get("db", 0),
+        username=parts.get("username"),
+        password=parts.get("password"),
+        ssl=url.startswith("rediss://"),
+        ssl_check_hostname=url.startswith("rediss://"),
+        conn_retries=1,
+    )
