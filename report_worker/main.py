@@ -9,11 +9,11 @@ import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import structlog
 from arq import create_pool
-from arq.connections import RedisSettings
+from arq.connections import ArqRedis, RedisSettings
 from arq.cron import CronJob, cron
 from arq.typing import WorkerCoroutine
 from arq.worker import Function, Worker, func
@@ -111,13 +111,29 @@ def make_worker(
     )
 
 
-async def ring(settings: Settings, queue: Queue, job: str) -> None:
-    """Ring for a job now rather than at its next turn."""
-    pool = await create_pool(redis_settings(settings.redis_url), default_queue_name=queue_name(queue, settings))
-    try:
-        await pool.enqueue_job(job)
-    finally:
-        await pool.aclose()
+class Bell:
+    """Rings for a job now rather than at its next turn."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Ring in this deployment's queues."""
+        self._settings = settings
+        self._pool: ArqRedis | None = None
+
+    async def __aenter__(self) -> Self:
+        """Connect to Valkey."""
+        self._pool = await create_pool(redis_settings(self._settings.redis_url))
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        """Leave Valkey."""
+        if self._pool is not None:
+            await self._pool.aclose()
+
+    async def ring(self, queue: Queue, job: str) -> None:
+        """Ring once; a ring that is lost is only later."""
+        if self._pool is None:
+            raise RuntimeError("the bell is not connected")
+        await self._pool.enqueue_job(job, _queue_name=queue_name(queue, self._settings))
 
 
 def queue_name(queue: Queue, settings: Settings) -> str:

@@ -4,7 +4,15 @@ Promise: an acknowledged change is never lost, never counted twice, and never al
 again from the ledger. Months are the distributor's, and tile time.
 """
 
-from services.usage.calendar import Period, UnknownZone, next_period, period_containing, zone_data_version, zone_info
+from services.usage.calendar import (
+    Period,
+    UnknownZone,
+    month_period,
+    next_period,
+    period_containing,
+    zone_data_version,
+    zone_info,
+)
 from services.usage.entries import Counts, Entry, PlacedEntry, chain, last_counts
 from services.usage.figures import FIGURES, SiteFigures, Span, figure_parameters, figures_of
 from services.usage.ledger import Arrival, LineId, append, counts_at, entry_at, keep_conflicts
@@ -33,6 +41,7 @@ __all__ = [
     "first_receipt",
     "keep_conflicts",
     "last_counts",
+    "month_period",
     "next_period",
     "period_containing",
     "zone_data_version",

@@ -1,0 +1,93 @@
+"""The whole service as child processes: a real API under uvicorn, a real worker under arq, on a ground.
+
+They end with the process that started them, whichever way it ends.
+"""
+
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import httpx
+
+from ops.embedded.child import Child, spawn
+from ops.ground import Ground
+from services.clock import SharedClock
+from services.settings import Settings
+
+_START_SECONDS = 30
+_GRACE_SECONDS = 10
+
+
+class StartFailed(RuntimeError):
+    """A process of the stack did not come up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """The running service."""
+
+    url: str
+    settings: Settings
+    api: Child
+    worker: Child
+    clock: SharedClock | None
+
+
+@contextmanager
+def start_stack(ground: Ground, *, port: int = 0, simulated_from: datetime | None = None) -> Iterator[Stack]:
+    """Start API and worker on a port (0: any free one), with a simulated clock if an instant is given."""
+    with tempfile.TemporaryDirectory(prefix="tidemark-stack-") as name:
+        folder = Path(name)
+        clock = SharedClock.create(folder / "clock", simulated_from) if simulated_from else None
+        settings = ground.settings.model_copy(update={"host": "127.0.0.1", "port": port or _free_port()})
+        hidden = ["--clock", str(folder / "clock"), "--poll-seconds", "0.02"] if clock else []
+        api = _start("api", settings, hidden[:2], folder)
+        worker = _start("worker", settings, hidden, folder)
+        try:
+            url = f"http://127.0.0.1:{settings.port}"
+            _wait_until_ready(url, api, folder / "api.log")
+            yield Stack(url, settings, api, worker, clock)
+        finally:
+            for child in (worker, api):
+                child.terminate(_GRACE_SECONDS)
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Give the variables that make a process read these settings."""
+    return {
+        "TIDEMARK_DATABASE_URL": settings.database_url,
+        "TIDEMARK_REDIS_URL": settings.redis_url,
+        "TIDEMARK_MASTER_SECRET": settings.master_secret.get_secret_value(),
+        "TIDEMARK_HOST": settings.host,
+        "TIDEMARK_PORT": str(settings.port),
+        "TIDEMARK_LOG_LEVEL": settings.log_level,
+    }
+
+
+def _start(part: str, settings: Settings, hidden: list[str], folder: Path) -> Child:
+    argv = [sys.executable, "-m", "ops.cli", part, *hidden]
+    return spawn(argv, env=environment(settings), log=folder / f"{part}.log")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_ready(url: str, api: Child, log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline and api.alive:
+        try:
+            if httpx.get(f"{url}/readyz", timeout=2).status_code == httpx.codes.OK:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.05)
+    raise StartFailed(f"the API did not come up:\n{log.read_text()[-2000:]}")
