@@ -8,6 +8,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+import services.delivery.tables
 import services.reports.tables
 import services.sites.tables  # noqa: F401 - the models of every feature join the metadata
 from services.db import Row

@@ -18,9 +18,25 @@ def upgrade() -> None:
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("zone", sa.String(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("language", sa.String(), server_default="it", nullable=False),
+        sa.Column("territory", postgresql.ARRAY(sa.String()), server_default="{}", nullable=False),
+        sa.Column("legal_name", sa.String(), nullable=True),
+        sa.Column("address", sa.String(), nullable=True),
+        sa.Column("vat_number", sa.String(), nullable=True),
+        sa.Column("email", sa.String(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_distributors")),
         sa.UniqueConstraint("name", name=op.f("uq_distributors_name")),
     )
+    op.create_table(
+        "events",
+        sa.Column("id", sa.UUID(), nullable=False),
+        sa.Column("partner_id", sa.UUID(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("subject", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
+    )
+    op.create_index(op.f("ix_events_partner_id_id"), "events", ["partner_id", "id"], unique=False)
     op.create_table(
         "key_names",
         sa.Column("msp_id", sa.UUID(), nullable=False),
@@ -55,6 +71,28 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("kid", name=op.f("pk_lease_keys")),
     )
+    op.create_table(
+        "letters",
+        sa.Column("id", sa.UUID(), nullable=False),
+        sa.Column("occasion", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("recipient", sa.String(), nullable=False),
+        sa.Column("language", sa.String(), nullable=False),
+        sa.Column("values", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("partner_id", sa.UUID(), nullable=True),
+        sa.Column("posted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("next_attempt_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("failure", sa.String(), nullable=True),
+        sa.CheckConstraint("language in ('it', 'en')", name=op.f("ck_letters_language")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_letters")),
+        sa.UniqueConstraint("occasion", "recipient", name=op.f("uq_letters_occasion_recipient")),
+    )
+    op.create_index(
+        "ix_letters_due", "letters", ["next_attempt_at"], unique=False, postgresql_where="next_attempt_at is not null"
+    )
+    op.create_index(op.f("ix_letters_partner_id_id"), "letters", ["partner_id", "id"], unique=False)
     op.create_table(
         "lines",
         sa.Column("site_id", sa.UUID(), nullable=False),
@@ -94,6 +132,17 @@ def upgrade() -> None:
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("approved_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("language", sa.String(), server_default="it", nullable=False),
+        sa.Column("legal_name", sa.String(), nullable=True),
+        sa.Column("address", sa.String(), nullable=True),
+        sa.Column("country", sa.String(), nullable=True),
+        sa.Column("vat_number", sa.String(), nullable=True),
+        sa.Column("tax_code", sa.String(), nullable=True),
+        sa.Column("sdi_code", sa.String(), nullable=True),
+        sa.Column("pec", sa.String(), nullable=True),
+        sa.Column("customer_code", sa.String(), nullable=True),
+        sa.Column("technical_email", sa.String(), nullable=True),
+        sa.Column("billing_email", sa.String(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_msps")),
         sa.UniqueConstraint("name", name=op.f("uq_msps_name")),
     )
@@ -378,10 +427,15 @@ def downgrade() -> None:
     op.drop_table("policies")
     op.drop_table("msps")
     op.drop_table("lines")
+    op.drop_index(op.f("ix_letters_partner_id_id"), table_name="letters")
+    op.drop_index("ix_letters_due", table_name="letters", postgresql_where="next_attempt_at is not null")
+    op.drop_table("letters")
     op.drop_table("lease_keys")
     op.drop_index(op.f("ix_keys_msp_id_id"), table_name="keys")
     op.drop_index(op.f("ix_keys_code_hash"), table_name="keys")
     op.drop_table("keys")
     op.drop_table("key_names")
+    op.drop_index(op.f("ix_events_partner_id_id"), table_name="events")
+    op.drop_table("events")
     op.drop_table("distributors")
     # ### end Alembic commands ###

@@ -3,7 +3,8 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.db import Row
@@ -18,12 +19,18 @@ class Distributor(Row):
     name: Mapped[str]
     zone: Mapped[str]
     created_at: Mapped[datetime]
+    language: Mapped[str] = mapped_column(server_default="it")
+    territory: Mapped[list[str]] = mapped_column(ARRAY(String), server_default="{}")
+    legal_name: Mapped[str | None]
+    address: Mapped[str | None]
+    vat_number: Mapped[str | None]
+    email: Mapped[str | None]
 
     __table_args__ = (UniqueConstraint("name"),)
 
 
 class Msp(Row):
-    """A reseller; approved by the vendor before its keys do anything."""
+    """A reseller; approved by the vendor before its keys do anything. SDI code and PEC are Italy's for e-invoices."""
 
     __tablename__ = "msps"
 
@@ -31,6 +38,17 @@ class Msp(Row):
     name: Mapped[str]
     created_at: Mapped[datetime]
     approved_at: Mapped[datetime | None]
+    language: Mapped[str] = mapped_column(server_default="it")
+    legal_name: Mapped[str | None]
+    address: Mapped[str | None]
+    country: Mapped[str | None]
+    vat_number: Mapped[str | None]
+    tax_code: Mapped[str | None]
+    sdi_code: Mapped[str | None]
+    pec: Mapped[str | None]
+    customer_code: Mapped[str | None]
+    technical_email: Mapped[str | None]
+    billing_email: Mapped[str | None]
 
     __table_args__ = (UniqueConstraint("name"),)
 

@@ -24,7 +24,8 @@ async def pulse(db: AsyncSession, now: datetime, *, up_since: datetime | None = 
         .returning(PulseStretch.from_at)
     )
     if extended.first() is None:
-        await db.execute(insert(PulseStretch).values(from_at=now, until_at=now).on_conflict_do_nothing())
+        stretch = insert(PulseStretch).values(from_at=up_since or now, until_at=now)
+        await db.execute(stretch.on_conflict_do_nothing())
 
 
 async def outages(db: AsyncSession, since: datetime, now: datetime) -> list[Outage]:

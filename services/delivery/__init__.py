@@ -1,0 +1,10 @@
+"""Delivery: letters and events, written in the transaction that causes them, and sent afterwards.
+
+Promise: what was posted is sent at least once under one id, however long the other end is away; nothing outside is
+called inside a transaction. This feature knows addresses, not partners: whoever posts says to whom.
+"""
+
+from services.delivery.outbox import emit, post
+from services.delivery.tables import Event, Letter
+
+__all__ = ["Event", "Letter", "emit", "post"]
