@@ -1,0 +1,104 @@
+"""What tests stand on: a PostgreSQL and a Valkey of the suite's own, clean for each test, and a clock that stands.
+
+Every worker of xdist has servers of its own. With TIDEMARK_DATABASE_URL and TIDEMARK_REDIS_URL set those are used, and
+each worker makes a database of its own there.
+"""
+
+import itertools
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from license_api.app import create_app
+from ops.ground import Ground, lay_ground
+from services import partners, sites
+from services.db import Sessions, make_engine, make_sessions
+from services.settings import Settings
+from services.signing import Vault
+from services.sites import Desk, LeaseSigner
+from tests.support.clock import TestClock
+from tests.support.database import wipe
+from tests.support.world import ZONE, World
+
+_addresses = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def ground() -> Iterator[Ground]:
+    """The servers, with the schema that the migrations make."""
+    with lay_ground() as laid:
+        yield laid
+
+
+@pytest.fixture(scope="session")
+def settings(ground: Ground) -> Settings:
+    return ground.settings
+
+
+@pytest.fixture(scope="session")
+async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
+    made = make_engine(settings.database_url)
+    yield made
+    await made.dispose()
+
+
+@pytest.fixture
+async def sessions(engine: AsyncEngine) -> Sessions:
+    """Sessions on an empty database. They commit for real: races and locks are what they are in production."""
+    await wipe(engine)
+    return make_sessions(engine)
+
+
+@pytest.fixture
+async def db(sessions: Sessions) -> AsyncIterator[AsyncSession]:
+    async with sessions() as session:
+        yield session
+
+
+@pytest.fixture(scope="session")
+def vault(settings: Settings) -> Vault:
+    return Vault(settings.master_secret.get_secret_value())
+
+
+@pytest.fixture
+def clock() -> TestClock:
+    return TestClock()
+
+
+@pytest.fixture
+async def desk(sessions: Sessions, vault: Vault, settings: Settings, clock: TestClock) -> Desk:
+    async with sessions.begin() as db:
+        return Desk(vault, LeaseSigner(settings.issuer, await sites.signing_key(db, vault, clock())))
+
+
+@pytest.fixture
+async def world(sessions: Sessions, desk: Desk, clock: TestClock) -> World:
+    """One distributor in Rome with one MSP; everything else is asked of it."""
+    async with sessions.begin() as db:
+        distributor = await partners.add_distributor(db, name="Distribuzione", zone=ZONE, now=clock())
+        msp = await partners.add_msp(db, name="Adriatica IT", distributor_id=distributor.id, now=clock())
+    return World(sessions, desk, clock, distributor, msp)
+
+
+@pytest.fixture
+async def app(world: World, settings: Settings, clock: TestClock) -> AsyncIterator[FastAPI]:
+    """The app, started, on the world's database and clock."""
+    made = create_app(settings, clock)
+    async with made.router.lifespan_context(made):
+        yield made
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """A caller at an address of its own, so that no test is slowed for another's wrong keys.
+
+    It answers 5xx as it would over the wire, for tests to see.
+    """
+    number = next(_addresses)
+    address = f"10.0.{number // 256}.{number % 256}"
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(address, 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://tidemark.test") as made:
+        yield made
