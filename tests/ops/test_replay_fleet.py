@@ -59,7 +59,8 @@ def test_a_packed_file_is_read_like_a_plain_one(tmp_path: Path) -> None:
 
 
 def test_changes_in_the_same_second_are_one_change(tmp_path: Path) -> None:
-    same_second = "M,s,a2,server,2024-01-05T00:00:00.200Z,\nM,s,a3,workstation,2024-01-05T00:00:00.900Z,2024-01-05T00:00:00.950Z\n"
+    second = "2024-01-05T00:00:00"
+    same_second = f"M,s,a2,server,{second}.200Z,\nM,s,a3,workstation,{second}.900Z,{second}.950Z\n"
     fleet = read_fleet(written(tmp_path, HEADER + GOOD + same_second))
     # One server goes and another comes in the same second, a workstation lives for less: nothing changes.
     assert list(fleet.counts("s", START)) == [(START, (0, 0, 0)), (datetime(2024, 1, 2, tzinfo=UTC), (1, 0, 0))]
