@@ -5,6 +5,8 @@ import secrets
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+BODY_BYTES_MAX = 256 * 1024
+
 
 class RequestIds:
     """Pure ASGI middleware; one that wraps requests in tasks would halve the throughput."""
