@@ -135,7 +135,8 @@ def respond(refusal: Refusal, request_id: str, errors: Sequence[dict[str, str]] 
 def failure(request_id: str) -> Response:
     """Answer for a fault of ours; the log says which."""
     body = _problem(500, "internal_error", "The service failed. The request was not carried out.")
-    return _respond(500, {**body, "request_id": request_id})
+    # This answer alone does not pass the middleware that would put the header on.
+    return _respond(500, {**body, "request_id": request_id}, {"X-Request-Id": request_id})
 
 
 def request_id_of(scope: Any) -> str:

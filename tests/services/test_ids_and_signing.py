@@ -58,3 +58,9 @@ def test_a_short_master_secret_is_refused() -> None:
 def test_a_signing_key_is_named_by_its_thumbprint_and_read_back() -> None:
     key = SigningKey.make()
     assert SigningKey.from_private(key.private_pem()).kid == key.kid
+
+
+def test_ids_of_one_millisecond_come_in_the_order_in_which_they_were_made() -> None:
+    made = [ids.new_id(NOW) for _ in range(10_000)]
+    assert made == sorted(made)
+    assert len(set(made)) == len(made)
