@@ -11,9 +11,11 @@ from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Header, HTTPException
 from sqlalchemy import DateTime, ForeignKey, func, select
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from license_api.v1.wire import ActivationRequest, HeartbeatRequest
 
@@ -111,7 +113,7 @@ def routes(database_url: str) -> dict[str, FastAPI]:
         async with sessions.begin() as db:
             yield db
 
-    Db = Annotated[AsyncSession, Depends(transaction, scope="function")]  # noqa: N806
+    Db = Annotated[AsyncSession, Depends(transaction, scope="function")]
 
     @app.post("/bench/textbook")
     async def heartbeat(body: HeartbeatRequest, db: Db, authorization: Annotated[str, Header()]) -> dict[str, Any]:
@@ -126,9 +128,6 @@ def routes(database_url: str) -> dict[str, FastAPI]:
 
 def tables_sql() -> list[str]:
     """Give the statements that make its tables."""
-    from sqlalchemy.dialects import postgresql
-    from sqlalchemy.schema import CreateIndex, CreateTable
-
     statements = []
     for table in Base.metadata.sorted_tables:
         statements.append(str(CreateTable(table).compile(dialect=postgresql.dialect())))

@@ -32,7 +32,8 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
         engine = make_engine(settings.database_url, settings.database_connections)
-        idle = IdleConnection(make_engine(settings.database_url, 1))
+        idle_engine = make_engine(settings.database_url, 1)
+        idle = IdleConnection(idle_engine)
         try:
             app.state.service = made = await _make_service(settings, clock, make_sessions(engine), idle)
             pulse = asyncio.create_task(_keep_pulse(made))
@@ -42,6 +43,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
                 await pulse
         finally:
             await idle.close()
+            await idle_engine.dispose()
             await engine.dispose()
 
     app = LicenseApi(
