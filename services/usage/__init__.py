@@ -15,7 +15,7 @@ from services.usage.calendar import (
 )
 from services.usage.entries import Counts, Entry, PlacedEntry, chain, last_counts
 from services.usage.figures import FIGURES, SiteFigures, Span, figure_parameters, figures_of
-from services.usage.ledger import Arrival, LineId, append, counts_at, entry_at, keep_conflicts
+from services.usage.ledger import Arrival, GapRow, LineId, append, counts_at, entry_at, keep_conflicts, record_gaps
 from services.usage.receipts import canonical, first_receipt
 from services.usage.tables import Line
 
@@ -24,6 +24,7 @@ __all__ = [
     "Arrival",
     "Counts",
     "Entry",
+    "GapRow",
     "Line",
     "LineId",
     "Period",
@@ -44,6 +45,7 @@ __all__ = [
     "month_period",
     "next_period",
     "period_containing",
+    "record_gaps",
     "zone_data_version",
     "zone_info",
 ]

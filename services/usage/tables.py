@@ -87,6 +87,23 @@ class UsageEntry(Row):
     )
 
 
+class ContactGap(Row):
+    """A stretch in which a line was not heard, and how far its usage was known in it; null: nothing of it yet.
+
+    Written by the heartbeat that ends the stretch, and only if the stretch was a long one: so what was known at an
+    instant of the past can still be told, and an ordinary heartbeat writes nothing. Never changed.
+    """
+
+    __tablename__ = "contact_gaps"
+
+    site_id: Mapped[UUID] = mapped_column(primary_key=True)
+    installation_id: Mapped[UUID] = mapped_column(primary_key=True)
+    line: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    until_at: Mapped[datetime] = mapped_column(primary_key=True)
+    from_at: Mapped[datetime]
+    known_until_at: Mapped[datetime | None]
+
+
 class UsageConflict(Row):
     """Evidence: another entry that came under a number already taken. The first counts; this one never does."""
 
