@@ -13,9 +13,11 @@ import yaml
 
 from license_api.app import create_app
 from ops import schema
+from ops.demo import demo as play_demo
 from ops.replay.command import months_from, play, read_duration
 from ops.replay.fleet import FLEET_COLUMNS, read_fleet, read_outages
 from ops.replay.rig import Plan
+from ops.up import serve
 from report_worker import main as worker_main
 from services.clock import Clock, SharedClock, system_clock
 from services.settings import Settings
@@ -60,6 +62,18 @@ def openapi() -> None:
     """Print the contract of the API."""
     document = create_app(Settings()).openapi()
     yaml.safe_dump(document, sys.stdout, sort_keys=False, allow_unicode=True, width=100)
+
+
+@app.command()
+def demo() -> None:
+    """Play a made-up month of three MSPs and show it."""
+    play_demo()
+
+
+@app.command()
+def up(port: Annotated[int, typer.Option(help="The port of the API; another free one if it is taken.")] = 8080) -> None:
+    """Serve API and worker on this machine until Ctrl-C, with an MSP to try it with."""
+    serve(port)
 
 
 @app.command()
