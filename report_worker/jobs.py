@@ -3,13 +3,13 @@
 They take nothing and hold no rule: what a lost or a doubled ring changes is only when.
 """
 
-import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 import structlog
 
+from report_worker.press import Press
 from services import reports, sites
 from services.clock import Clock
 from services.db import Sessions
@@ -24,6 +24,7 @@ class Tools:
 
     sessions: Sessions
     clock: Clock
+    press: Press = field(default_factory=Press)
 
 
 async def sweep(context: Context) -> None:
@@ -41,12 +42,13 @@ async def sweep(context: Context) -> None:
 async def close_periods(context: Context) -> None:
     """Close every period that is due, in order, and write, render and issue its reports."""
     tools: Tools = context["tools"]
-    await _close_due(tools)
     await _write_waiting(tools)
+    await _close_due(tools)
     await _issue_written(tools)
 
 
 async def _close_due(tools: Tools) -> None:
+    """Close one period after another, each written before the next: corrections are made of what it charges."""
     while True:
         async with tools.sessions() as db:
             waiting = await reports.due(db, tools.clock())
@@ -57,16 +59,20 @@ async def _close_due(tools: Tools) -> None:
                 closed = await reports.close(db, distributor_id, tools.clock())
             if closed is not None:
                 _log.info("closed", distributor=str(distributor_id), month=closed.period.month)
+        await _write_waiting(tools)
 
 
 async def _write_waiting(tools: Tools) -> None:
     async with tools.sessions() as db:
         waiting = await reports.unfinished(db)
     for distributor_id in waiting:
-        written: UUID | None = distributor_id
-        while written is not None:
+        while True:
             async with tools.sessions.begin() as db:
                 written = await reports.write_next(db, distributor_id)
+            if written is None:
+                break
+            if written.held is not None:
+                _log.error("report held", report=str(written.report_id), difference=written.held)
 
 
 async def _issue_written(tools: Tools) -> None:
@@ -78,7 +84,7 @@ async def _issue_written(tools: Tools) -> None:
         if written is None:
             return
         try:
-            forms = await asyncio.to_thread(reports.render, written.document)
+            forms = await tools.press.render(reports.render, written.document)
         except Exception:
             _log.exception("render failed", report=str(written.report_id))
             failed.add(written.report_id)

@@ -22,6 +22,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.engine import make_url
 
 from report_worker.jobs import Context, Tools, close_periods, sweep
+from report_worker.press import Press
 from services.clock import Clock, system_clock
 from services.db import make_engine, make_sessions
 from services.settings import Settings
@@ -58,12 +59,14 @@ REPORTS = Queue(
 QUEUES = (SHORT, REPORTS)
 _JOBS_AT_ONCE = 4
 _RESTART_SECONDS = 1.0
+_RENDERING_PROCESSES = 2
 
 
 async def run(settings: Settings, clock: Clock = system_clock, *, poll_seconds: float = 0.5) -> None:
     """Serve all queues until SIGTERM or SIGINT; jobs under way are ended first."""
     engine = make_engine(settings.database_url, settings.database_connections)
-    tools = Tools(make_sessions(engine), clock)
+    press = Press(_RENDERING_PROCESSES)
+    tools = Tools(make_sessions(engine), clock, press)
     serving = asyncio.gather(*(_serve(queue, settings, tools, poll_seconds) for queue in QUEUES))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -72,6 +75,7 @@ async def run(settings: Settings, clock: Clock = system_clock, *, poll_seconds: 
         with suppress(asyncio.CancelledError):
             await serving
     finally:
+        press.close()
         await engine.dispose()
 
 

@@ -7,23 +7,24 @@ a gap; the same facts give the same bytes, and issued bytes never change.
 from services.reports.archive import IssuedReport, file_of, issued, provisional
 from services.reports.closing import (
     Due,
-    Written,
+    Unissued,
     close,
     due,
     issue,
     next_close_at,
     next_unissued,
     unfinished,
-    write_next,
 )
 from services.reports.document import Document, write
 from services.reports.forms import MEDIA_TYPES, render
+from services.reports.writing import Written, write_next
 
 __all__ = [
     "MEDIA_TYPES",
     "Document",
     "Due",
     "IssuedReport",
+    "Unissued",
     "Written",
     "close",
     "due",

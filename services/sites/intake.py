@@ -138,10 +138,14 @@ async def _store(db: AsyncSession, connection: AsyncConnection, heard: Sequence[
 
 
 def _ends_a_gap(one: _Heard) -> bool:
-    """Tell whether something in the past is known only now: after a silence, in a burst, or on a new line."""
-    line = one.line
+    """Tell whether something in the past is known only now: after a silence, in a burst, on a new line, or late."""
+    line, outcome = one.line, one.outcome
+    if isinstance(outcome, Repeat):
+        return False
     silence = (one.now - line.last_contact_at).total_seconds()
-    return isinstance(one.outcome, Accepted) and (line.said_more or silence > 2 * line.heartbeat_seconds)
+    known_until_at = line.head.known_until_at
+    late = bool(outcome.new and known_until_at and outcome.new[0].at < known_until_at)
+    return late or line.said_more or silence > 2 * line.heartbeat_seconds
 
 
 def _gap(one: _Heard) -> GapRow:

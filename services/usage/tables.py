@@ -88,10 +88,11 @@ class UsageEntry(Row):
 
 
 class ContactGap(Row):
-    """A stretch in which a line was not heard, and how far its usage was known in it; null: nothing of it yet.
+    """A stretch between two contacts of a line, and how far its usage was known in it; null: nothing of it yet.
 
-    Written by the heartbeat that ends the stretch, and only if the stretch was a long one: so what was known at an
-    instant of the past can still be told, and an ordinary heartbeat writes nothing. Never changed.
+    Written by the heartbeat that ends the stretch, and only if that heartbeat changes what was known of the past: after
+    a long silence, in a burst, on a new line, or with a late entry. So what was known at an instant of the past can
+    still be told, a closed month knows which sites to look at again, and an ordinary heartbeat writes nothing.
     """
 
     __tablename__ = "contact_gaps"

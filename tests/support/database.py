@@ -5,11 +5,12 @@ Measured: deleting every row takes 1 ms, truncating the tables 120 ms (a new fil
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+import services.reports.billing_tables
 import services.reports.tables
 import services.sites.tables  # noqa: F401 - every table has joined the metadata
 from services.db import Row
 
-_DELETE_ALL = "; ".join(f"delete from {table.name}" for table in reversed(Row.metadata.sorted_tables))  # noqa: S608
+_DELETE_ALL = "; ".join(f"delete from {table.name}" for table in reversed(Row.metadata.sorted_tables))
 
 
 async def wipe(engine: AsyncEngine) -> None:
