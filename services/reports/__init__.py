@@ -17,24 +17,32 @@ from services.reports.closing import (
 )
 from services.reports.document import Document, write
 from services.reports.forms import MEDIA_TYPES, render
+from services.reports.inspection import Inspected, dry_run, explain, held, take_again
+from services.reports.schemas import SCHEMAS
 from services.reports.writing import Written, write_next
 
 __all__ = [
     "MEDIA_TYPES",
+    "SCHEMAS",
     "Document",
     "Due",
+    "Inspected",
     "IssuedReport",
     "Unissued",
     "Written",
     "close",
+    "dry_run",
     "due",
+    "explain",
     "file_of",
+    "held",
     "issue",
     "issued",
     "next_close_at",
     "next_unissued",
     "provisional",
     "render",
+    "take_again",
     "unfinished",
     "write",
     "write_next",

@@ -23,8 +23,8 @@ from services.reports.document import Heading, compose, write
 from services.reports.forms import as_csv, render
 from services.reports.paper import REPORT_TEMPLATE, NotPrintable, print_pdf, sheet
 from services.reports.schemas import REPORT_SCHEMA
-from services.reports.workbook import as_workbook
 from services.reports.wording import FLAGS, LANGUAGES, ORIGINS, STATES, WORDS
+from services.reports.workbook import as_workbook
 from services.usage import Maker, Recount, recount
 from services.usage.recount import Said, ToldLine
 
@@ -68,7 +68,11 @@ def row(**fields: Any) -> SimpleNamespace:
 
 
 def told(known: bool = True, excluded: tuple[Excluded, ...] = ()) -> Recount:
-    entries = [Said(1, START, (1, 2, 3)), Said(2, PEAK_AT, (1, 5, 3), (1, 4, 0)), Said(3, END - timedelta(1), (0, 0, 0))]
+    entries = [
+        Said(1, START, (1, 2, 3)),
+        Said(2, PEAK_AT, (1, 5, 3), (1, 4, 0)),
+        Said(3, END - timedelta(1), (0, 0, 0)),
+    ]
     line = ToldLine(INSTALLATION, 0, START, END if known else None, entries=entries if known else [])
     return recount([line], START, END, days=DAYS, excluded=[(one.from_at, one.until_at) for one in excluded])
 

@@ -55,7 +55,9 @@ def test_what_may_be_charged_is_the_peak_outside_of_what_is_excluded(
 
 
 def test_a_peak_names_the_entry_that_made_it_and_an_inherited_one_its_parent_s() -> None:
-    line = ToldLine(INSTALLATION, 0, _at(0), _at(END), entries=[Said(4, _at(-5), _three(2)), Said(5, _at(9), _three(7))])
+    line = ToldLine(
+        INSTALLATION, 0, _at(0), _at(END), entries=[Said(4, _at(-5), _three(2)), Said(5, _at(9), _three(7))]
+    )
     [maker] = recount([line], _at(0), _at(END)).peaks["server"].made_by
     assert (maker.line, maker.n) == (0, 5)
     resumed = ToldLine(INSTALLATION, 1, _at(0), _at(END), (3, 0, 0), parent=0, parent_through=8)
