@@ -45,6 +45,20 @@ async def close_periods(context: Context) -> None:
     await _write_waiting(tools)
     await _close_due(tools)
     await _issue_written(tools)
+    await _state_issued(tools)
+
+
+async def tell_last_day(context: Context) -> None:
+    """Send every MSP its provisional report on the last day of its month."""
+    tools: Tools = context["tools"]
+    now = tools.clock()
+    async with tools.sessions() as db:
+        waiting = await reports.distributors_on_last_day(db, now)
+    for distributor_id in waiting:
+        told = True
+        while told:
+            async with tools.sessions.begin() as db:
+                told = await reports.tell_next(db, distributor_id, now)
 
 
 async def _close_due(tools: Tools) -> None:
@@ -92,3 +106,21 @@ async def _issue_written(tools: Tools) -> None:
         async with tools.sessions.begin() as db:
             if await reports.issue(db, written.report_id, forms):
                 _log.info("issued", report=str(written.report_id))
+
+
+async def _state_issued(tools: Tools) -> None:
+    """State what is issued for the distributors to invoice from, and file the forms."""
+    async with tools.sessions() as db:
+        waiting = await reports.unstated(db)
+    for distributor_id, starts_at in waiting:
+        async with tools.sessions.begin() as db:
+            await reports.state(db, distributor_id, starts_at, tools.clock())
+    while True:
+        async with tools.sessions() as db:
+            unfiled = await reports.next_unfiled(db)
+        if unfiled is None:
+            return
+        forms = await tools.press.render(reports.render_statement, unfiled.document)
+        async with tools.sessions.begin() as db:
+            if await reports.file_statement(db, unfiled.statement_id, forms):
+                _log.info("stated", statement=str(unfiled.statement_id))

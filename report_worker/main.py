@@ -21,7 +21,7 @@ from redis.connection import parse_url
 from redis.exceptions import RedisError
 from sqlalchemy.engine import make_url
 
-from report_worker.jobs import Context, Tools, close_periods, sweep
+from report_worker.jobs import Context, Tools, close_periods, sweep, tell_last_day
 from report_worker.press import Press
 from services.clock import Clock, system_clock
 from services.db import make_engine, make_sessions
@@ -52,8 +52,11 @@ SHORT = Queue(
 )
 REPORTS = Queue(
     name="reports",
-    jobs=[func(_job(close_periods), keep_result=0)],
-    clockwork=[cron(_job(close_periods), second=20, keep_result=0)],
+    jobs=[func(_job(close_periods), keep_result=0), func(_job(tell_last_day), keep_result=0)],
+    clockwork=[
+        cron(_job(close_periods), second=20, keep_result=0),
+        cron(_job(tell_last_day), second=40, keep_result=0),
+    ],
     timeout_seconds=3600,
 )
 QUEUES = (SHORT, REPORTS)

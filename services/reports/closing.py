@@ -4,6 +4,7 @@ What is due is read from the database alone: a period that has ended, its grace 
 is one transaction of the caller's; a crash between two leaves rows that say what is to be done next.
 """
 
+import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +19,7 @@ from services.ids import new_id
 from services.keys import Key
 from services.partners import Distributor, Msp
 from services.reports.corrections import find_corrections
+from services.reports.letters import tell_issued
 from services.reports.lines import take_lines
 from services.reports.tables import ClosedPeriod, Report, ReportFile
 from services.usage import Period, Span, next_period, period_containing, zone_data_version
@@ -100,7 +102,10 @@ async def next_unissued(db: AsyncSession, *, without: Collection[UUID] = ()) -> 
 
 
 async def issue(db: AsyncSession, report_id: UUID, forms: dict[str, bytes]) -> bool:
-    """Issue a report with its forms; False if another worker did. Dated at the cut-off, whenever it is done."""
+    """Issue a report with its forms, and post its letters; False if another worker did.
+
+    It is dated at the cut-off, whenever it is done.
+    """
     report = await db.get_one(Report, report_id, with_for_update=True, populate_existing=True)
     if report.issued_at is not None:
         return False
@@ -108,6 +113,7 @@ async def issue(db: AsyncSession, report_id: UUID, forms: dict[str, bytes]) -> b
     report.issued_at = period.cut_off_at
     for form, content in sorted(forms.items()):
         db.add(ReportFile(report_id=report_id, form=form, content=content, sha256=sha256(content).digest()))
+    await tell_issued(db, report, period, json.loads(report.document or b"{}"))
     await db.flush()
     return True
 

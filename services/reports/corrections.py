@@ -65,7 +65,14 @@ async def _of_period(db: AsyncSession, closed: ClosedPeriod, cut_off_at: datetim
     found = []
     for msp_id, lines in rows.items():
         counted = await count_lines(
-            db, msp_id, closed.distributor_id, period_of(closed), span, lines, terms_at=closed.cut_off_at
+            db,
+            msp_id,
+            closed.distributor_id,
+            period_of(closed),
+            span,
+            lines,
+            terms_at=closed.cut_off_at,
+            decided_by=cut_off_at,
         )
         found += await _signed(db, closed, counted, cut_off_at)
     return found
@@ -80,7 +87,7 @@ async def _to_look_at(db: AsyncSession, closed: ClosedPeriod, cut_off_at: dateti
     )
     excluded = exists().where(
         Exclusion.site_id == ReportLine.site_id,
-        Exclusion.recorded_at > closed.cut_off_at,
+        Exclusion.recorded_at >= closed.cut_off_at,
         Exclusion.recorded_at <= cut_off_at,
     )
     charged = exists().where(

@@ -31,13 +31,15 @@ async def count_lines(
     rows: Sequence[Any],
     *,
     terms_at: datetime | None = None,
+    decided_by: datetime | None = None,
 ) -> list[Counted]:
     """Count the rows of one MSP's report again from the raw ledger and decide what each is charged; in their order.
 
-    The distributor's terms are those of `terms_at`, or of the cut-off.
+    The distributor's terms are those of `terms_at`, and what is excluded is as decided by `decided_by`; both default to
+    the cut-off.
     """
     by_site = {row.site_id: row for row in rows}
-    excluded = await exclusions(db, list(by_site), span)
+    excluded = await exclusions(db, list(by_site), span, decided_by or span.cut_off_at)
     no_data = (await terms(db, distributor_id, terms_at or span.cut_off_at))[0]
     days = day_starts(period)
     counted: dict[UUID, Counted] = {}
@@ -64,13 +66,15 @@ async def receipts_of(db: AsyncSession, counted: Sequence[Counted]) -> Receipts:
     return {(row.site_id, Maker(row.installation_id, row.line, row.n)): row.receipt for row in rows}
 
 
-async def exclusions(db: AsyncSession, site_ids: Sequence[UUID], span: Span) -> dict[UUID, list[Excluded]]:
-    """Give what is shown and not charged of some sites in a period, as decided by the cut-off."""
+async def exclusions(
+    db: AsyncSession, site_ids: Sequence[UUID], span: Span, decided_by: datetime
+) -> dict[UUID, list[Excluded]]:
+    """Give what is shown and not charged of some sites in a period, as decided by an instant."""
     rows = await db.scalars(
         select(Exclusion)
         .where(
             Exclusion.site_id.in_(site_ids),
-            Exclusion.recorded_at <= span.cut_off_at,
+            Exclusion.recorded_at <= decided_by,
             Exclusion.from_at < span.ends_at,
             Exclusion.until_at > span.starts_at,
         )

@@ -210,7 +210,7 @@ async def test_the_explanation_of_a_close_shows_both_computations_and_changes_no
 
 async def test_duplicated_and_reordered_usage_gives_identical_bytes(world: World) -> None:
     changes = [change(n, START + n * HOUR, (n % 5, n, 1)) for n in range(1, 20)]
-    lines = []
+    lines: list[dict[str, Any]] = []
     for batches in ([changes], [changes[:7], changes[3:12], changes[:9], changes[10:]]):
         world.clock.now = START
         machine = await world.activated(f"site {len(lines)}")

@@ -23,7 +23,7 @@ from services.reports.document import Heading, compose, write
 from services.reports.forms import as_csv, render
 from services.reports.paper import REPORT_TEMPLATE, NotPrintable, print_pdf, sheet
 from services.reports.schemas import REPORT_SCHEMA
-from services.reports.wording import FLAGS, LANGUAGES, ORIGINS, STATES, WORDS
+from services.reports.wording import FLAGS, LANGUAGES, ORIGINS, STATES, WORDS, Language
 from services.reports.workbook import as_workbook
 from services.usage import Maker, Recount, recount
 from services.usage.recount import Said, ToldLine
@@ -115,6 +115,7 @@ def test_the_published_schema_describes_the_document_and_nothing_else() -> None:
     document = json.loads(whole())
     checker.validate(document)
     checker.validate(json.loads(whole(replace(HEADING, number=None, issued_at=None))))
+    spoilt: dict[str, Any]
     for spoilt in ({"number": 1}, {"surprise": 1}, {"lines": [{}]}):
         assert not checker.is_valid(document | spoilt)
 
@@ -206,12 +207,20 @@ def test_a_correction_is_a_line_of_the_csv_with_its_signed_quantities() -> None:
 
 def test_the_workbook_has_typed_cells_a_frozen_header_and_a_chart_of_daily_peaks() -> None:
     book = sheets(whole())
-    assert book.sheetnames == ["Riepilogo", "Per sito", "Picchi giornalieri", "Correzioni di periodi precedent"]
+    assert book.sheetnames == ["Riepilogo", "Per sito", "Picchi giornalieri", "Correzioni di periodi precedenti"[:31]]
     lines = book["Per sito"]
-    assert (lines["E2"].value, lines["I2"].value, lines["J2"].value) == (1, 5, datetime(2026, 3, 5, 13))
+    assert (lines["E2"].value, lines["I2"].value, lines["J2"].value) == (
+        1,
+        5,
+        (PEAK_AT + timedelta(hours=1)).replace(tzinfo=None),
+    )
     assert (lines.freeze_panes, lines["E4"].value) == ("B2", None)
     daily = book["Picchi giornalieri"]
-    assert (daily["A2"].value, daily["C6"].value, len(daily._charts)) == (datetime(2026, 3, 1), 10, 1)
+    assert (daily["A2"].value, daily["C6"].value, len(daily._charts)) == (
+        (START + timedelta(hours=1)).replace(tzinfo=None),
+        10,
+        1,
+    )
 
 
 @pytest.mark.parametrize("text", ["=1+1", "http://example.com", "-1", "1.5", "@SUM(A1)"])
@@ -224,9 +233,9 @@ def test_text_in_a_workbook_stays_the_very_text(text: str) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_pdf_is_tagged_numbered_and_in_its_language(language: str) -> None:
+def test_the_pdf_is_tagged_numbered_and_in_its_language(language: Language) -> None:
     pdf = pypdf.PdfReader(io.BytesIO(rendered()[f"pdf.{language}"]))
-    root = pdf.trailer["/Root"]
+    root: Any = pdf.trailer["/Root"]
     assert (root["/MarkInfo"]["/Marked"], root["/Lang"]) == (True, language)
     assert "/CreationDate" not in (pdf.metadata or {})
     words = WORDS[language]
