@@ -81,7 +81,7 @@ def _roster(principal: Principal) -> Select[Key, Installation, Line]:
 async def _views(
     db: AsyncSession, principal: Principal, query: Select[Key, Installation, Line], now: datetime
 ) -> list[SiteView]:
-    rows = (await db.execute(query)).tuples().all()
+    rows = (await db.execute(query)).all()
     policy = await partners.policy_of_msp(db, principal.msp_id, now)
     since = min((line.last_contact_at for _, _, line in rows if line), default=now)
     own = await outages(db, since, now)
