@@ -63,25 +63,16 @@ REPORTS = Queue(
 QUEUES = (SHORT, REPORTS)
 _JOBS_AT_ONCE = 4
 _RESTART_SECONDS = 1.0
-<<<<<<< HEAD
 _RENDERING_PROCESSES = 2
-=======
 _DRAIN_SECONDS = 30
->>>>>>> main
 
 
 async def run(settings: Settings, clock: Clock = system_clock, *, poll_seconds: float = 0.5) -> None:
     """Serve all queues until SIGTERM or SIGINT; then no job is begun, and those under way may end."""
     engine = make_engine(settings.database_url, settings.database_connections)
-<<<<<<< HEAD
     press = Press(_RENDERING_PROCESSES)
     tools = Tools(make_sessions(engine), clock, press)
-    serving = asyncio.gather(*(_serve(queue, settings, tools, poll_seconds) for queue in QUEUES))
-    loop = asyncio.get_running_loop()
-=======
-    tools = Tools(make_sessions(engine), clock)
     stop = asyncio.Event()
->>>>>>> main
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:

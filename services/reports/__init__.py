@@ -6,7 +6,12 @@ a gap; the same facts give the same bytes, and issued bytes never change.
 
 from services.reports.archive import IssuedReport, file_of, issued, provisional
 from services.reports.claims import (
+    ANSWER_WITHIN,
+    DECIDE_WITHIN,
+    AlreadyDisputed,
     By,
+    DisputeTooLate,
+    PeriodClosed,
     Stretch,
     adjust,
     approve_late,
@@ -30,6 +35,7 @@ from services.reports.closing import (
     unfinished,
 )
 from services.reports.document import Document, write
+from services.reports.evidence import PeakEvidence, evidence_of
 from services.reports.forms import MEDIA_TYPES, render
 from services.reports.inspection import Inspected, dry_run, explain, held, take_again
 from services.reports.last_day import distributors_on_last_day, tell_next
@@ -38,17 +44,23 @@ from services.reports.price_lists import correct_price, record_invoice, set_pric
 from services.reports.pricing import Tier
 from services.reports.schemas import SCHEMAS
 from services.reports.statement_forms import render_statement
-from services.reports.stating import Unfiled, file_statement, next_unfiled, state, unstated
+from services.reports.stating import Unfiled, file_statement, next_unfiled, state, statement_files, unstated
 from services.reports.writing import Written, write_next
 
 __all__ = [
+    "ANSWER_WITHIN",
+    "DECIDE_WITHIN",
     "MEDIA_TYPES",
     "SCHEMAS",
+    "AlreadyDisputed",
     "By",
+    "DisputeTooLate",
     "Document",
     "Due",
     "Inspected",
     "IssuedReport",
+    "PeakEvidence",
+    "PeriodClosed",
     "Stretch",
     "Tier",
     "Unfiled",
@@ -66,6 +78,7 @@ __all__ = [
     "distributors_on_last_day",
     "dry_run",
     "due",
+    "evidence_of",
     "excuse",
     "explain",
     "file_of",
@@ -85,6 +98,7 @@ __all__ = [
     "set_terms",
     "standing",
     "state",
+    "statement_files",
     "statement_of",
     "take_again",
     "tell_next",

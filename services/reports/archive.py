@@ -15,6 +15,7 @@ from services.reports.counting import count_lines, receipts_of
 from services.reports.document import Document, Heading, compose
 from services.reports.lines import read_lines
 from services.reports.tables import ClosedPeriod, Report, ReportFile
+from services.reports.wording import language_of
 from services.usage import Span, day_starts, period_containing, zone_data_version, zone_info
 
 
@@ -69,7 +70,13 @@ async def issued(db: AsyncSession, principal: Principal, *, after: UUID | None, 
 
 
 async def file_of(db: AsyncSession, principal: Principal, report_id: UUID, form: str) -> bytes:
-    """Give the bytes of one form of an issued report; raises `Absent` also for a stranger's."""
+    """Give the bytes of one form of an issued report; raises `Absent` also for a stranger's.
+
+    `pdf` is the one in the MSP's own language.
+    """
+    if form == "pdf":
+        msp = await db.get_one(Msp, principal.msp_id)
+        form = f"pdf.{language_of(msp.language)}"
     content = await db.scalar(
         select(ReportFile.content)
         .join(Report, Report.id == ReportFile.report_id)

@@ -4,7 +4,7 @@ All units of a type have the price of the tier that the MSP's total of that type
 line at a time, to the currency's own places.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
@@ -25,7 +25,7 @@ class Rates:
     """A price list in force: its currency and the tiers of each type."""
 
     currency: str
-    tiers: dict[str, Sequence[Tier]]
+    tiers: Mapping[str, Sequence[Tier]]
 
     def unit_price(self, name: str, total: int) -> Decimal | None:
         """Give the price of a unit once the total has reached so many; None if the list has none."""

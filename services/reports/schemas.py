@@ -13,4 +13,5 @@ def _read(name: str) -> dict[str, Any]:
 
 
 REPORT_SCHEMA = _read("report.schema.json")
-SCHEMAS = {"report-1": REPORT_SCHEMA}
+STATEMENT_SCHEMA = _read("statement.schema.json")
+SCHEMAS = {"report-1": REPORT_SCHEMA, "statement-1": STATEMENT_SCHEMA}

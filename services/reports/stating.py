@@ -115,6 +115,21 @@ async def file_statement(db: AsyncSession, statement_id: UUID, forms: dict[str, 
     return True
 
 
+async def statement_files(db: AsyncSession, form: str) -> list[tuple[str, bytes]]:
+    """Give one form of every statement, with its name, in order: for an operator and the replay."""
+    rows = await db.execute(
+        select(ClosedPeriod.month, Statement.part, StatementFile.content)
+        .join(StatementFile, StatementFile.statement_id == Statement.id)
+        .join(
+            ClosedPeriod,
+            (ClosedPeriod.distributor_id == Statement.distributor_id) & (ClosedPeriod.starts_at == Statement.starts_at),
+        )
+        .where(StatementFile.form == form)
+        .order_by(Statement.starts_at, Statement.part)
+    )
+    return [(statement_name(row.month, row.part), row.content) for row in rows]
+
+
 Kept = list[tuple[StatedLine, UUID | None, datetime, UUID | None]]
 """A stated line, with its report, its period's start, and the price correction that it settles."""
 

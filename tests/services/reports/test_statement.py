@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import jsonschema
 import pypdf
 import pytest
 from hypothesis import given
@@ -19,6 +20,7 @@ from services.errors import Invalid
 from services.partners.tables import Distributor, Msp
 from services.reports.billing_tables import Statement, StatementFile, StatementLine
 from services.reports.pricing import Rates, Tier, amount, show_price
+from services.reports.schemas import STATEMENT_SCHEMA
 from services.reports.statement_forms import render_statement
 from tests.services.reports.test_corrections import APRIL, DAY, GRACE, HOUR, MAY, disputed, silent_over_the_close
 from tests.support.clock import START
@@ -250,6 +252,7 @@ async def test_a_statement_s_forms_are_the_same_bytes_again_and_carry_exact_amou
         [row] = await db.scalars(select(Statement))
         files = {file.form: file.content for file in await db.scalars(select(StatementFile))}
     assert render_statement(row.document) == files
+    jsonschema.validate(json.loads(row.document), STATEMENT_SCHEMA)
     lines = list(csv.DictReader(io.StringIO(files["csv"].decode("utf-8-sig"), newline="")))
     assert [(line["type"], line["unit_price"], line["amount"], line["currency"]) for line in lines] == [
         ("server", "8.005", "48.03", "EUR"), ("workstation", "1.125", "3.38", "EUR"),
