@@ -190,6 +190,17 @@ async def _live(
         await closing.do(now)
         before = now
         progress(now)
+    await _reports_ready(sessions)
+
+
+async def _reports_ready(sessions: Sessions) -> None:
+    """Wait until the worker has issued and stated all that is closed: rendering comes after the close."""
+    async with asyncio.timeout(_WAIT_SECONDS):
+        while True:
+            async with sessions() as db:
+                if await reports.settled(db):
+                    return
+            await asyncio.sleep(0.05)
 
 
 class Due:

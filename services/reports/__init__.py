@@ -44,7 +44,7 @@ from services.reports.price_lists import correct_price, record_invoice, set_pric
 from services.reports.pricing import Tier
 from services.reports.schemas import SCHEMAS
 from services.reports.statement_forms import render_statement
-from services.reports.stating import Unfiled, file_statement, next_unfiled, state, statement_files, unstated
+from services.reports.stating import Unfiled, file_statement, next_unfiled, settled, state, statement_files, unstated
 from services.reports.writing import Written, write_next
 
 __all__ = [
@@ -96,6 +96,7 @@ __all__ = [
     "render_statement",
     "set_prices",
     "set_terms",
+    "settled",
     "standing",
     "state",
     "statement_files",

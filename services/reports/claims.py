@@ -65,18 +65,12 @@ class AlreadyDisputed(Refusal):
     code = "already_disputed"
 
 
-class AlreadyDecided(Refusal):
-    """This was decided already."""
-
-    kind = Kind.CONFLICT
-    code = "already_decided"
+class AlreadyDecided(Exception):
+    """This was decided already. (No route decides yet, so it is no refusal of the contract.)"""
 
 
-class NotYetForVendor(Refusal):
+class NotYetForVendor(Exception):
     """The distributor still has time to answer; the vendor decides after that."""
-
-    kind = Kind.CONFLICT
-    code = "not_yet_for_vendor"
 
 
 @dataclass(frozen=True, slots=True)

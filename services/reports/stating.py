@@ -96,6 +96,12 @@ async def state(db: AsyncSession, distributor_id: UUID, starts_at: datetime, now
     return await _store(db, closed, heading, stated, kept, now)
 
 
+async def settled(db: AsyncSession) -> bool:
+    """Tell whether all that is closed is issued and stated; what is held counts as not."""
+    waiting = await db.scalar(select(exists().where(Report.issued_at.is_(None))))
+    return not waiting and not await unstated(db) and await next_unfiled(db) is None
+
+
 async def next_unfiled(db: AsyncSession) -> Unfiled | None:
     """Give a statement whose forms are to be made; the caller renders it outside any transaction."""
     filed = exists().where(StatementFile.statement_id == Statement.id)
