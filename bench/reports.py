@@ -36,10 +36,12 @@ select md5('m' || m)::uuid, 'MSP ' || lpad(m::text, 6, '0'), :starts, :starts fr
 insert into msp_tenures (msp_id, from_at, distributor_id)
 select md5('m' || m)::uuid, :starts, :distributor from generate_series(1, :msps) m;
 insert into keys (site_id, id, msp_id, name, code_hash, code_sealed, code_masked, created_at, activated_at)
-select md5('s' || s)::uuid, md5('k' || s)::uuid, md5('m' || 1 + s % :msps)::uuid, 'Site ' || s, '', '', '*', :starts, :starts
+select md5('s' || s)::uuid, md5('k' || s)::uuid, md5('m' || 1 + s % :msps)::uuid, 'Site ' || s, '', '', '*', :starts,
+    :starts
 from generate_series(1, :sites) s;
 insert into key_events (site_id, id, key_id, at, recorded_at, event, to_state, actor)
-select md5('s' || s)::uuid, md5('e' || s)::uuid, md5('k' || s)::uuid, :starts, :starts, 'activated', 'active', 'bench'
+select md5('s' || s)::uuid, md5('e' || s)::uuid, md5('k' || s)::uuid, :starts, :starts, 'activated', 'active',
+    'bench'
 from generate_series(1, :sites) s;
 insert into site_tenures (site_id, from_at, msp_id)
 select md5('s' || s)::uuid, :starts, md5('m' || 1 + s % :msps)::uuid from generate_series(1, :sites) s;
