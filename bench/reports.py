@@ -4,17 +4,16 @@
 """
 
 import asyncio
-import json
 import resource
 import statistics
 import time
 from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 
+from bench.rows import Row
 from ops.ground import lay_ground
 from services import partners, reports
 from services.db import Sessions, make_engine, make_sessions
@@ -53,20 +52,20 @@ select md5('s' || s)::uuid, md5('i' || s)::uuid, 0, '', md5('k' || s)::uuid, 'si
 from generate_series(1, :sites) s;
 insert into usage_entries (site_id, installation_id, line, n, kind, at, clock_suspect, server, workstation, server_plus,
     entry, receipt, received_at)
-select md5('s' || s)::uuid, md5('i' || s)::uuid, 0, n, 'change', cast(:starts as timestamptz) + n * interval '12 hours', false,
-    (s + n * 7) % 50, (s * 3 + n * 11) % 200, n % 3, '{}', decode(md5(s || '-' || n), 'hex'),
+select md5('s' || s)::uuid, md5('i' || s)::uuid, 0, n, 'change', cast(:starts as timestamptz) + n * interval '12 hours',
+    false, (s + n * 7) % 50, (s * 3 + n * 11) % 200, n % 3, '{}', decode(md5(s || '-' || n), 'hex'),
     cast(:starts as timestamptz) + n * interval '12 hours'
 from generate_series(1, :sites) s, generate_series(1, :changes) n;
 """
 
 
-def rows() -> list[dict[str, Any]]:
+def rows() -> list[Row]:
     """Take the measurements."""
     with lay_ground() as ground:
         return [*asyncio.run(_close_rows(ground.settings.database_url)), _forms_row()]
 
 
-async def _close_rows(url: str) -> list[dict[str, Any]]:
+async def _close_rows(url: str) -> list[Row]:
     engine = make_engine(url)
     sessions = make_sessions(engine)
     small = await _close(sessions, SMALL)
@@ -122,7 +121,7 @@ async def _measured(sessions: Sessions, distributor_id: UUID) -> dict[str, float
     return {"seconds": done - started, "figures": closed - started}
 
 
-def _forms_row() -> dict[str, Any]:
+def _forms_row() -> Row:
     document = _long_report(500)
     reports.render(document)  # a worker's processes live on: fonts and templates are read once
     seconds = []
@@ -156,13 +155,9 @@ def _long_report(lines: int) -> bytes:
     return write(compose(heading, counted))
 
 
-def _row(name: str, value: float, unit: str, yardstick: str, target: float, met: bool) -> dict[str, Any]:
-    return {"name": name, "value": value, "unit": unit, "yardstick": yardstick, "target": target, "met": met}
+def _row(name: str, value: float, unit: str, yardstick: str, target: float, met: bool) -> Row:
+    return Row(name, value, unit, yardstick, f"<= {target:g}", met)
 
 
 def _rss() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-
-if __name__ == "__main__":
-    print(json.dumps(rows(), indent=2))
