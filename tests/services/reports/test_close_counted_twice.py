@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import delete, func, select, text, update
 
@@ -77,6 +78,20 @@ async def test_an_ordinary_heartbeat_leaves_no_trace_but_in_its_line(world: Worl
         await world.beat(machine, (3, 0, 0))
     async with world.sessions() as db:
         assert await db.scalar(select(func.count()).select_from(ContactGap)) == 0
+
+
+async def test_over_the_wire_the_heartbeat_that_ends_a_silence_records_it_though_nothing_is_new(
+    world: World, client: httpx.AsyncClient
+) -> None:
+    machine = await world.running((3, 0, 0))
+    known = []
+    for minutes in (15, 45):
+        now = world.clock.advance(minutes=minutes)
+        answer = await client.post("/v1/heartbeats", json=machine.body(now, (3, 0, 0)), headers=machine.headers)
+        machine.learn(answer.json())
+        async with world.sessions() as db:
+            known.append(list(await db.scalars(select(ContactGap.known_until_at))))
+    assert known == [[], [START + timedelta(minutes=15)]]
 
 
 async def test_a_burst_over_the_cut_off_counts_as_far_as_it_had_come(world: World) -> None:
