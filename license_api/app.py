@@ -14,7 +14,7 @@ from license_api.deps import Service
 from license_api.idle_connection import IdleConnection
 from license_api.requests import BODY_BYTES_MAX, BodyLimit, RequestIds
 from license_api.shared_commits import SharedCommits
-from license_api.v1 import activations, health, heartbeats, keys, reports
+from license_api.v1 import activations, claims, health, heartbeats, keys, reports
 from license_api.v1.heartbeat_door import LicenseApi
 from services import sites
 from services.clock import Clock, system_clock
@@ -58,7 +58,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     problems.install(app)
     app.add_middleware(BodyLimit, bytes_max=BODY_BYTES_MAX)
     app.add_middleware(RequestIds)
-    for router in (activations.router, heartbeats.router, keys.router, keys.site_router, reports.router):
+    for router in (activations.router, heartbeats.router, keys.router, keys.site_router, reports.router, claims.router):
         app.include_router(router)
     app.include_router(health.router)
     app.openapi = lambda: contract(app)  # type: ignore[method-assign]

@@ -10,6 +10,7 @@ import uvicorn
 import yaml
 
 from license_api.app import create_app
+from ops import close as ops_close
 from ops import schema
 from ops.demo import demo as play_demo
 from ops.logs import configure_logs
@@ -19,6 +20,7 @@ from ops.replay.rig import Plan
 from ops.up import serve
 from report_worker import main as worker_main
 from services.clock import Clock, SharedClock, system_clock
+from services.errors import Refusal
 from services.settings import Settings
 
 app = typer.Typer(
@@ -108,6 +110,30 @@ def replay(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     play(plan, out)
+
+
+@app.command()
+def close(
+    period: Annotated[str, typer.Option(metavar="YYYY-MM", help="The month.")],
+    distributor: Annotated[str, typer.Option(help="The distributor's name.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="What would be charged if it closed now.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Both computations of a closed month.")] = False,
+    take_again: Annotated[bool, typer.Option("--take-again", help="Take held reports' lines again.")] = False,
+) -> None:
+    """Look into the close of a month; the worker closes by itself when a month is due."""
+    if dry_run + explain + take_again != 1:
+        raise typer.BadParameter("say one of --dry-run, --explain and --take-again")
+    settings = _ready_settings()
+    try:
+        if take_again:
+            taken = asyncio.run(ops_close.take_again(settings, distributor, period))
+            typer.echo(f"{taken} reports taken again")
+            return
+        agree = asyncio.run(ops_close.show_close(settings, system_clock(), distributor, period, explain=explain))
+    except (ValueError, Refusal) as error:
+        raise typer.BadParameter(str(error)) from error
+    if not agree:
+        raise typer.Exit(1)
 
 
 def _ready_settings(*also: str) -> Settings:

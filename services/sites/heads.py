@@ -16,7 +16,7 @@ from services.usage import Counts, LineId
 
 _COLUMNS = """l.site_id, l.installation_id, l.line, l.credential_sha256, l.key_id, l.told_state, l.heartbeat_seconds,
     l.disable_after_seconds, l.renew_lease_at, l.sequence, l.nonce, l.through, l.receipt, l.server, l.workstation,
-    l.server_plus, l.last_entry_at, l.known_until_at"""
+    l.server_plus, l.last_entry_at, l.known_until_at, l.last_contact_at, l.said_more"""
 
 _LOCK = f"""
 select {_COLUMNS}
@@ -61,6 +61,8 @@ class LockedLine:
     heartbeat_seconds: int
     disable_after_seconds: int
     renew_lease_at: datetime
+    last_contact_at: datetime
+    said_more: bool
     head: Head
 
     @property
@@ -129,6 +131,8 @@ def _locked(row: Any) -> LockedLine:
         heartbeat_seconds=row.heartbeat_seconds,
         disable_after_seconds=row.disable_after_seconds,
         renew_lease_at=row.renew_lease_at,
+        last_contact_at=row.last_contact_at,
+        said_more=row.said_more,
         head=Head(
             line=row.line,
             sequence=row.sequence,

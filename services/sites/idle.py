@@ -1,9 +1,9 @@
 """Idle heartbeats: nothing new to report, nothing to tell. One statement checks, advances and answers a whole batch.
 
 It touches a line only if everything is as usual: the credential, the sequence and the `through` that the echo names,
-the counts, the state, a lease that is not due, and nothing that waits for the site. What it leaves
-alone (a change, a repeat, a fork, a wrong secret, a key that is not active) is taken in by `services.sites.intake`,
-which tells each its reason. So every rare rule has its place there, and none slows this one.
+the counts, the state, a lease that is not due, nothing that waits for the site, and no silence to be recorded. What it
+leaves alone (a change, a repeat, a fork, a wrong secret, a key that is not active) is taken in by
+`services.sites.intake`, which tells each its reason. So every rare rule has its place there, and none slows this one.
 
 Rows are locked in the order of the arrays, which is that of the primary key, as long as the plan is a nested loop
 from the arrays to the rows: a hash join would lock in its own order and two processes could cross. `PREPARE` makes
@@ -38,6 +38,7 @@ where l.site_id = w.site_id and l.installation_id = w.installation_id and l.line
     and l.credential_sha256 = w.credential_sha256 and l.sequence = w.sequence and l.through = w.through
     and l.server = w.server and l.workstation = w.workstation and l.server_plus = w.server_plus
     and l.told_state = 'active' and l.renew_lease_at > $12 and not l.waiting and not l.said_more
+    and l.last_contact_at >= $12 - l.heartbeat_seconds * interval '2 seconds'
 returning w.place, l.receipt, l.heartbeat_seconds
 """
 

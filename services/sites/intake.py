@@ -24,7 +24,7 @@ from services.sites.heartbeat import Accepted, Heartbeat, Repeat, decide
 from services.sites.lease import LeaseSigner, LeaseTerms, renew_after
 from services.sites.resume import resume
 from services.sites.steering import next_heartbeat_seconds
-from services.usage import Arrival, Line, LineId, append, first_receipt, keep_conflicts
+from services.usage import Arrival, GapRow, Line, LineId, append, first_receipt, keep_conflicts, record_gaps
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,24 @@ async def _store(db: AsyncSession, connection: AsyncConnection, heard: Sequence[
             if one.outcome.known:
                 one.outcome = await _with_conflicts(db, one.line, one.outcome, one.now)
     await append(connection, arrivals)
+    await record_gaps(connection, [_gap(one) for one in heard if _ends_a_gap(one)])
     await write_heads(connection, [_advance(one) for one in heard])
+
+
+def _ends_a_gap(one: _Heard) -> bool:
+    """Tell whether something in the past is known only now: after a silence, in a burst, on a new line, or late."""
+    line, outcome = one.line, one.outcome
+    if isinstance(outcome, Repeat):
+        return False
+    silence = (one.now - line.last_contact_at).total_seconds()
+    known_until_at = line.head.known_until_at
+    late = bool(outcome.new and known_until_at and outcome.new[0].at < known_until_at)
+    return late or line.said_more or silence > 2 * line.heartbeat_seconds
+
+
+def _gap(one: _Heard) -> GapRow:
+    line = one.line
+    return (*line.id, one.now, min(line.last_contact_at, one.now), line.head.known_until_at)
 
 
 def _advance(one: _Heard) -> Advance:

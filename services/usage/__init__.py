@@ -7,6 +7,7 @@ again from the ledger. Months are the distributor's, and tile time.
 from services.usage.calendar import (
     Period,
     UnknownZone,
+    day_starts,
     month_period,
     next_period,
     period_containing,
@@ -15,26 +16,38 @@ from services.usage.calendar import (
 )
 from services.usage.entries import Counts, Entry, PlacedEntry, chain, last_counts
 from services.usage.figures import FIGURES, SiteFigures, Span, figure_parameters, figures_of
-from services.usage.ledger import Arrival, LineId, append, counts_at, entry_at, keep_conflicts
+from services.usage.ledger import Arrival, GapRow, LineId, append, counts_at, entry_at, keep_conflicts, record_gaps
+from services.usage.raw import RawSite, raw_sites
 from services.usage.receipts import canonical, first_receipt
-from services.usage.tables import Line
+from services.usage.recount import Maker, Peak, Recount, Stretch, Three, recount
+from services.usage.tables import ContactGap, Line, UsageEntry
 
 __all__ = [
     "FIGURES",
     "Arrival",
+    "ContactGap",
     "Counts",
     "Entry",
+    "GapRow",
     "Line",
     "LineId",
+    "Maker",
+    "Peak",
     "Period",
     "PlacedEntry",
+    "RawSite",
+    "Recount",
     "SiteFigures",
     "Span",
+    "Stretch",
+    "Three",
     "UnknownZone",
+    "UsageEntry",
     "append",
     "canonical",
     "chain",
     "counts_at",
+    "day_starts",
     "entry_at",
     "figure_parameters",
     "figures_of",
@@ -44,6 +57,9 @@ __all__ = [
     "month_period",
     "next_period",
     "period_containing",
+    "raw_sites",
+    "record_gaps",
+    "recount",
     "zone_data_version",
     "zone_info",
 ]

@@ -3,8 +3,9 @@
 How it is made, step by step:
 
 - `spans`: the part of the period in which each site was the MSP's (tenure).
-- `heads`: each line of those sites, with the part of the span for which it is known: from where the line begins to
-  where usage is known.
+- `seen`: each line of those sites, with how far it was known at the cut-off: what a stretch of silence over the
+  cut-off left known, else what is known now.
+- `heads`: the part of the span for which each line is known: from where it begins to where usage is known.
 - `steps`: the counts at that part's first instant (carried in from the last entry before, or inherited from the line
   that this one was resumed from) and every entry within it. A `lost` entry is a step to unknown.
 - `pieces`: steps with their ends. At one instant the highest `n` holds, so a step that lasts no time is dropped,
@@ -33,11 +34,18 @@ with spans as (
         least(coalesce(t.until_at, :ends_at), :ends_at) as until_at
     from site_tenures t
     where t.msp_id = any(:msp_ids) and t.from_at < :ends_at and coalesce(t.until_at, 'infinity') > :starts_at
+), seen as (
+    select l.site_id, l.installation_id, l.line, l.base_server, l.base_workstation, l.base_server_plus, l.begins_at,
+        case when g.site_id is null then l.known_until_at else g.known_until_at end as known_until_at
+    from spans s
+    join lines l using (site_id)
+    left join contact_gaps g on g.site_id = l.site_id and g.installation_id = l.installation_id and g.line = l.line
+        and g.from_at <= :cut_off_at and g.until_at > :cut_off_at
 ), heads as (
     select s.site_id, s.until_at, l.installation_id, l.line, l.base_server, l.base_workstation, l.base_server_plus,
         greatest(l.begins_at, s.from_at) as known_from_at, least(l.known_until_at, s.until_at) as known_until_at
     from spans s
-    join lines l using (site_id)
+    join seen l using (site_id)
     where l.begins_at < s.until_at and l.known_until_at >= greatest(l.begins_at, s.from_at)
 ), steps as (
     select h.site_id, h.installation_id, h.line, h.known_from_at as at, 0 as n, h.known_until_at,
