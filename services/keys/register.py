@@ -75,6 +75,7 @@ async def create(
     db.add(key)
     await db.flush()
     partners.begin_site_tenure(db, site_id=site_id, msp_id=msp_id, now=now)
+    await db.flush()  # row-level security lets nothing else be written of a site that nobody has
     record(db, key, "issued", before=None, at=now, now=now, actor=actor)
     await db.flush()
     return IssuedKey(key, code)
