@@ -5,10 +5,12 @@ of its worker's functions has passed. A ring that is lost is made good by the ne
 """
 
 import asyncio
+import json
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self, cast
 
 import structlog
@@ -21,10 +23,13 @@ from redis.connection import parse_url
 from redis.exceptions import RedisError
 from sqlalchemy.engine import make_url
 
+from report_worker.delivering import look_after_people, send_letters, send_webhooks
 from report_worker.jobs import Context, Tools, close_periods, sweep
 from services.clock import Clock, system_clock
-from services.db import make_engine, make_sessions
+from services.db import Sessions, make_engine, make_sessions
+from services.delivery import Carrier, FolderMailer, Mailer, PostOffice, SmtpMailer
 from services.settings import Settings
+from services.signing import Vault
 
 _log = structlog.get_logger()
 
@@ -45,8 +50,11 @@ def _job(job: Callable[[Context], Awaitable[None]]) -> WorkerCoroutine:
 
 SHORT = Queue(
     name="short",
-    jobs=[func(_job(sweep), keep_result=0)],
-    clockwork=[cron(_job(sweep), second=0, keep_result=0)],
+    jobs=[func(_job(sweep), keep_result=0), func(_job(look_after_people), keep_result=0)],
+    clockwork=[
+        cron(_job(sweep), second=0, keep_result=0),
+        cron(_job(look_after_people), second=30, keep_result=0),
+    ],
     timeout_seconds=60,
 )
 REPORTS = Queue(
@@ -55,38 +63,79 @@ REPORTS = Queue(
     clockwork=[cron(_job(close_periods), second=20, keep_result=0)],
     timeout_seconds=3600,
 )
-QUEUES = (SHORT, REPORTS)
+# A mail server or an endpoint that is slow holds up nothing else. The jobs end by themselves well before their time.
+DELIVERY = Queue(
+    name="delivery",
+    jobs=[func(_job(send_letters), keep_result=0), func(_job(send_webhooks), keep_result=0)],
+    clockwork=[
+        cron(_job(send_letters), second={5, 15, 25, 35, 45, 55}, keep_result=0),
+        cron(_job(send_webhooks), second=set(range(0, 60, 5)), keep_result=0),
+    ],
+    timeout_seconds=120,
+)
+QUEUES = (SHORT, REPORTS, DELIVERY)
 _JOBS_AT_ONCE = 4
 _RESTART_SECONDS = 1.0
+_DRAIN_SECONDS = 30
 
 
 async def run(settings: Settings, clock: Clock = system_clock, *, poll_seconds: float = 0.5) -> None:
-    """Serve all queues until SIGTERM or SIGINT; jobs under way are ended first."""
+    """Serve all queues until SIGTERM or SIGINT; then no job is begun, and those under way may end."""
     engine = make_engine(settings.database_url, settings.database_connections)
-    tools = Tools(make_sessions(engine), clock)
-    serving = asyncio.gather(*(_serve(queue, settings, tools, poll_seconds) for queue in QUEUES))
-    loop = asyncio.get_running_loop()
+    carrier = Carrier(private=settings.webhooks_to_private_addresses)
+    tools = make_tools(settings, make_sessions(engine), clock, carrier)
+    stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, serving.cancel)
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
-        with suppress(asyncio.CancelledError):
-            await serving
+        async with asyncio.TaskGroup() as serving:
+            for queue in QUEUES:
+                serving.create_task(_serve(queue, settings, tools, poll_seconds, stop))
     finally:
+        await carrier.close()
         await engine.dispose()
 
 
-async def _serve(queue: Queue, settings: Settings, tools: Tools, poll_seconds: float) -> None:
+def make_tools(settings: Settings, sessions: Sessions, clock: Clock, carrier: Carrier) -> Tools:
+    """Make what the jobs work with; without a mail server and a maildir letters wait in the outbox."""
+    vault = Vault(settings.master_secret.get_secret_value())
+    mailer = _mailer(settings)
+    office = PostOffice(mailer, vault, settings.mail_from, settings.public_url) if mailer else None
+    return Tools(sessions, clock, vault, office, carrier)
+
+
+def _mailer(settings: Settings) -> Mailer | None:
+    url = settings.smtp_url.get_secret_value()
+    if url:
+        return SmtpMailer(url)
+    return FolderMailer(Path(settings.mail_folder)) if settings.mail_folder else None
+
+
+async def _serve(queue: Queue, settings: Settings, tools: Tools, poll_seconds: float, stop: asyncio.Event) -> None:
     """Run a queue's worker, and another when Valkey's going away has ended it: nothing is lost with it."""
-    while True:
+    while not stop.is_set():
         worker = make_worker(queue, settings, tools, poll_seconds=poll_seconds)
+        running = asyncio.create_task(worker.async_run())
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        await _end(worker)
         try:
-            await worker.async_run()
+            await running
+        except asyncio.CancelledError:
+            continue
         except (RedisError, OSError) as error:
             _log.warning("valkey away", queue=queue.name, error=type(error).__name__)
-        finally:
-            with suppress(RedisError, OSError):
-                await worker.close()
-        await asyncio.sleep(_RESTART_SECONDS)
+            await asyncio.sleep(_RESTART_SECONDS)
+
+
+async def _end(worker: Worker) -> None:
+    """Let the jobs under way end, within a time; what is cut off is done by the next worker."""
+    worker.allow_pick_jobs = False
+    if worker.tasks:
+        await asyncio.wait(worker.tasks.values(), timeout=_DRAIN_SECONDS)
+    with suppress(RedisError, OSError, asyncio.CancelledError):
+        await worker.close()
 
 
 def make_worker(
@@ -104,7 +153,8 @@ def make_worker(
         max_jobs=_JOBS_AT_ONCE,
         queue_read_limit=_JOBS_AT_ONCE,
         job_timeout=queue.timeout_seconds,
-        job_completion_wait=30,
+        job_serializer=_write,
+        job_deserializer=json.loads,
         poll_delay=poll_seconds,
         keep_result=0,
         max_tries=1,
@@ -121,7 +171,9 @@ class Bell:
 
     async def __aenter__(self) -> Self:
         """Connect to Valkey."""
-        self._pool = await create_pool(redis_settings(self._settings.redis_url))
+        self._pool = await create_pool(
+            redis_settings(self._settings.redis_url), job_serializer=_write, job_deserializer=json.loads
+        )
         return self
 
     async def __aexit__(self, *_error: object) -> None:
@@ -134,6 +186,11 @@ class Bell:
         if self._pool is None:
             raise RuntimeError("the bell is not connected")
         await self._pool.enqueue_job(job, _queue_name=queue_name(queue, self._settings))
+
+
+def _write(job: dict[str, Any]) -> bytes:
+    """Write a job as JSON: arq's own pickle would run what anyone with access to Valkey put there."""
+    return json.dumps(job, default=str).encode()
 
 
 def queue_name(queue: Queue, settings: Settings) -> str:

@@ -3,6 +3,8 @@
 Nothing has been released on 0001, so the tokens' owner is changed in one step.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
@@ -14,7 +16,7 @@ depends_on = None
 
 
 _SCOPES = "array['keys:read','keys:write','keys:admin','sites:read','sites:write','reports:read','reports:write']"
-_TOKEN_COLUMNS = {
+_TOKEN_COLUMNS: dict[str, tuple[Any, str]] = {
     "partner_kind": (sa.String(), "'msp'"),
     "partner_id": (sa.UUID(), "msp_id"),
     "hint": (sa.String(), "''"),

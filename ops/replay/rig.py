@@ -216,7 +216,7 @@ class Due:
 
     async def _wait(self, now: datetime) -> datetime | None:
         async with asyncio.timeout(_WAIT_SECONDS):
-            while (due := await self._ask()) is not None and due <= now:
+            while (due := await self._ask()) is not None and due <= now:  # noqa: ASYNC110 - the worker's, not ours
                 await asyncio.sleep(0.002)
         return due
 
