@@ -45,9 +45,7 @@ async def _once(request: Request, caller: Caller, db: Db, now: Now, made: TheSer
     if key is None:
         return
     asked = f"{request.method} {request.url.path}\n".encode() + await request.body()
-    kept = await partners.claim_idempotency_key(
-        db, made.desk.vault, caller, key, hashlib.sha256(asked).digest(), now
-    )
+    kept = await partners.claim_idempotency_key(db, made.desk.vault, caller, key, hashlib.sha256(asked).digest(), now)
     if kept is not None:
         raise _Answered(kept)
     request.state.claim = _Claim(db, made, caller, key)

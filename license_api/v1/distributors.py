@@ -33,7 +33,7 @@ class NewDistributor(Message):
 
     name: Name
     zone: Annotated[Name, Field(examples=["Europe/Rome"])]
-    territory: _Territory = []
+    territory: _Territory = Field(default=[])
     language: Language = "it"
     legal_name: Name | None = None
     address: Name | None = None

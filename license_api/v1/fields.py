@@ -78,7 +78,9 @@ Email = Annotated[
 ]
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 Language = Literal["it", "en"]
-Secret = Annotated[str, StringConstraints(min_length=1, max_length=200), WithJsonSchema({"type": "string", "format": "password"})]
+Secret = Annotated[
+    str, StringConstraints(min_length=1, max_length=200), WithJsonSchema({"type": "string", "format": "password"})
+]
 
 KeyIdText = Annotated[str, _shown("key")]
 SiteIdText = Annotated[str, _shown("site")]

@@ -102,9 +102,7 @@ async def list_events(
     caller.require(Right.EVENTS_READ)
     rows = await delivery.events_of(db, caller.partner_id, after=cursor("event", after), limit=limit)
     link_next(request, response, rows, limit, lambda row: ids.show("event", row.id))
-    shown = [
-        EventShown(id=ids.show("event", row.id), at=row.at, kind=row.kind, subject=row.subject) for row in rows
-    ]
+    shown = [EventShown(id=ids.show("event", row.id), at=row.at, kind=row.kind, subject=row.subject) for row in rows]
     return EventPage(items=shown)
 
 

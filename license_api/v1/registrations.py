@@ -115,9 +115,7 @@ class Rejection(Message):
     dependencies=[Public],
     responses=described(Invalid, TooManyRequests),
 )
-async def register(
-    body: NewRegistration, db: Db, now: Now, made: TheService, come_from: From
-) -> RegistrationTaken:
+async def register(body: NewRegistration, db: Db, now: Now, made: TheService, come_from: From) -> RegistrationTaken:
     """A letter asks to confirm the address within 48 hours. The answer does not tell who is registered."""
     applicant = Applicant(
         company=body.company,
@@ -206,9 +204,7 @@ async def approve_registration(
     _vendor(caller, Right.PARTNERS_WRITE)
     wanted = named("registration", registration_id)
     under = named("distributor", body.distributor_id) if body.distributor_id else None
-    await partners.approve(
-        db, made.desk.vault, caller, wanted, distributor_id=under, name=body.name, now=now
-    )
+    await partners.approve(db, made.desk.vault, caller, wanted, distributor_id=under, name=body.name, now=now)
     return _registration(await partners.one_registration(db, wanted))
 
 

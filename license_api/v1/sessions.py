@@ -1,8 +1,8 @@
 """Signing in, one's own sessions, one's own password and second factor."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Header
 
 from license_api.deps import CALLER_REFUSALS, Caller, Db, From, Now, Public, TheService
 from license_api.problems import described
@@ -188,9 +188,7 @@ async def confirm_session(
 ) -> None:
     """For ten minutes the session is fresh."""
     await made.attempts.sign_in(come_from.address, str(caller.person()), known=True)
-    await partners.confirm_session(
-        db, made.desk.vault, caller, password=body.password, code=body.code, now=now
-    )
+    await partners.confirm_session(db, made.desk.vault, caller, password=body.password, code=body.code, now=now)
 
 
 @router.get("/v1/me", operation_id="getMe", summary="Who calls", responses=described(*CALLER_REFUSALS))
@@ -297,7 +295,7 @@ async def _me(db: Db, caller: Principal) -> User:
     return await partners.user_of(db, caller, caller.person(), lock=True)
 
 
-def _session(row: UserSession, *, current: bool) -> dict[str, object]:
+def _session(row: UserSession, *, current: bool) -> dict[str, Any]:
     return {
         "id": ids.show("session", row.id),
         "created_at": row.created_at,

@@ -70,9 +70,7 @@ async def create_token(body: NewToken, caller: Caller, db: Db, now: Now) -> Toke
     """It begins with `tdm_`, so that secret scanners find it where it should not be."""
     caller.require(Right.PEOPLE_ADMIN, grave=True)
     expires_at = datetime.fromisoformat(body.expires_at) if body.expires_at else None
-    issued = await partners.add_token(
-        db, caller, name=body.name, scopes=body.scopes, now=now, expires_at=expires_at
-    )
+    issued = await partners.add_token(db, caller, name=body.name, scopes=body.scopes, now=now, expires_at=expires_at)
     return _issued(issued)
 
 

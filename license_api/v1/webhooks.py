@@ -41,7 +41,7 @@ class NewEndpoint(Message):
 
     url: _Url
     description: Note = ""
-    kinds: _Kinds = []
+    kinds: _Kinds = Field(default=[])
     scheme: Literal["ed25519", "hmac"] = "ed25519"
     contact: Email | None = None
     language: Language = "it"

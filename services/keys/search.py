@@ -8,7 +8,7 @@ from services.keys.tables import Key
 
 def matching(state: KeyState | None, text: str | None) -> ColumnElement[bool]:
     """Give the condition for keys in a state whose name or reference holds a text, however it is written."""
-    conditions = [Key.site_id.is_not(None)]
+    conditions: list[ColumnElement[bool]] = [Key.site_id.is_not(None)]
     if state is not None:
         conditions.append(_in_state(state))
     if text:
@@ -27,7 +27,7 @@ def _in_state(state: KeyState) -> ColumnElement[bool]:
         KeyState.DISABLED: Key.disabled_at.is_not(None),
         KeyState.ACTIVE: Key.activated_at.is_not(None),
     }
-    before = []
+    before: list[ColumnElement[bool]] = []
     for one, condition in order.items():
         if one is state:
             return and_(condition, *(~other for other in before))

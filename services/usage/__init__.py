@@ -15,14 +15,16 @@ from services.usage.calendar import (
 )
 from services.usage.entries import Counts, Entry, PlacedEntry, chain, last_counts
 from services.usage.figures import FIGURES, SiteFigures, Span, figure_parameters, figures_of
+from services.usage.history import DayPeaks, changes_of, days_of
 from services.usage.ledger import Arrival, LineId, append, counts_at, entry_at, keep_conflicts
 from services.usage.receipts import canonical, first_receipt
-from services.usage.tables import Line
+from services.usage.tables import Line, UsageEntry
 
 __all__ = [
     "FIGURES",
     "Arrival",
     "Counts",
+    "DayPeaks",
     "Entry",
     "Line",
     "LineId",
@@ -31,10 +33,13 @@ __all__ = [
     "SiteFigures",
     "Span",
     "UnknownZone",
+    "UsageEntry",
     "append",
     "canonical",
     "chain",
+    "changes_of",
     "counts_at",
+    "days_of",
     "entry_at",
     "figure_parameters",
     "figures_of",

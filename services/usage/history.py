@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services import partners
 from services.partners import Principal
-from services.usage.calendar import day_starts_at
+from services.usage.calendar import first_instant
 from services.usage.figures import Span, figures_of
 from services.usage.tables import UsageEntry
 
@@ -42,9 +42,10 @@ async def days_of(
     db: AsyncSession, site_id: UUID, msp_id: UUID, *, zone: str, first: date, last: date, now: datetime
 ) -> list[DayPeaks]:
     """Give a site's peaks of each day of an MSP's, in the zone of its distributor; days to come are left out."""
-    days, day = [], first
-    while day <= last and day_starts_at(zone, day) < now:
-        span = Span(day_starts_at(zone, day), min(day_starts_at(zone, day + timedelta(days=1)), now), now)
+    days: list[DayPeaks] = []
+    day = first
+    while day <= last and (starts_at := first_instant(zone, day)) < now:
+        span = Span(starts_at, min(first_instant(zone, day + timedelta(days=1)), now), now)
         figures = {one.site_id: one.peaks for one in await figures_of(db, [msp_id], span)}
         days.append(DayPeaks(day, figures.get(site_id, {})))
         day += timedelta(days=1)
