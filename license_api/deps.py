@@ -16,7 +16,7 @@ from license_api.shared_commits import SharedCommits
 from services import partners, sites
 from services.clock import Clock
 from services.db import Sessions
-from services.errors import TooManyAttempts, TooManyRequests, Unauthenticated
+from services.errors import Invalid, TooManyAttempts, TooManyRequests, Unauthenticated
 from services.partners import Origin, Principal, RightMissing, TotpRequired
 from services.sites import Bearer, Desk
 
@@ -105,7 +105,7 @@ async def caller(
 
 Caller = Annotated[Principal, Depends(caller, scope="function")]
 # What every operation of a caller may be refused with.
-CALLER_REFUSALS = (Unauthenticated, RightMissing, TotpRequired, TooManyAttempts, TooManyRequests)
+CALLER_REFUSALS = (Invalid, Unauthenticated, RightMissing, TotpRequired, TooManyAttempts, TooManyRequests)
 
 
 async def public(request: Request, made: TheService, come_from: From) -> None:

@@ -1,12 +1,10 @@
 """The `tidemark` command."""
 
 import asyncio
-import logging
 import sys
 from pathlib import Path
 from typing import Annotated
 
-import structlog
 import typer
 import uvicorn
 import yaml
@@ -14,6 +12,7 @@ import yaml
 from license_api.app import create_app
 from ops import schema
 from ops.demo import demo as play_demo
+from ops.logs import configure_logs
 from ops.replay.command import months_from, play, read_duration
 from ops.replay.fleet import FLEET_COLUMNS, read_fleet, read_outages
 from ops.replay.rig import Plan
@@ -116,8 +115,7 @@ def _ready_settings(*also: str) -> Settings:
     for name in ("database_url", "master_secret", *also):
         if not getattr(settings, name):
             raise typer.BadParameter(f"TIDEMARK_{name.upper()} is not set")
-    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(level))
+    configure_logs(settings.log_level)
     return settings
 
 

@@ -43,7 +43,7 @@ class Customer(NamedTuple):
 
 CUSTOMERS = (
     Customer("Adriatica Sistemi", "Officine Ferri", 6, 42, 1),
-    Customer("Adriatica Sistemi", "Studio Legale Bassi", 2, 18, 0),
+    Customer("Adriatica Sistemi", "Studio Bassi", 2, 18, 0),
     Customer("Adriatica Sistemi", "Cantina Montorso", 3, 9, 1),
     Customer("Lario Informatica", "Tessitura Crespi", 9, 77, 2),
     Customer("Lario Informatica", "Comune di Valfiorita", 4, 35, 0),

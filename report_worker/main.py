@@ -117,16 +117,18 @@ async def _serve(queue: Queue, settings: Settings, tools: Tools, poll_seconds: f
         worker = make_worker(queue, settings, tools, poll_seconds=poll_seconds)
         running = asyncio.create_task(worker.async_run())
         stopped = asyncio.create_task(stop.wait())
-        await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
-        await _end(worker)
         try:
-            await running
-        except asyncio.CancelledError:
-            continue
-        except (RedisError, OSError) as error:
+            await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
+            await _end(worker)
+        await asyncio.wait({running})
+        error = None if running.cancelled() else running.exception()
+        if isinstance(error, RedisError | OSError):
             _log.warning("valkey away", queue=queue.name, error=type(error).__name__)
             await asyncio.sleep(_RESTART_SECONDS)
+        elif error is not None:
+            raise error
 
 
 async def _end(worker: Worker) -> None:

@@ -74,7 +74,7 @@ async def next_parcels(db: AsyncSession, vault: Vault, now: datetime, limit: int
         .with_for_update(of=WebhookDelivery, skip_locked=True)
     )
     parcels = []
-    for delivery, endpoint in (await db.execute(due)).tuples():
+    for delivery, endpoint in await db.execute(due):
         delivery.attempts += 1
         delivery.next_attempt_at = now + _LEASE
         parcels.append(_parcel(vault, delivery, endpoint, now))

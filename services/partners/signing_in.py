@@ -102,7 +102,7 @@ async def confirm_session(
 async def principal_of_session(db: AsyncSession, secret: str, now: datetime, origin: Origin | None = None) -> Principal:
     """Give who a session stands for; raises `Unauthenticated`."""
     query = select(UserSession, User).join(User, User.id == UserSession.user_id)
-    found = (await db.execute(query.where(UserSession.secret_sha256 == digest(secret)))).tuples().first()
+    found = (await db.execute(query.where(UserSession.secret_sha256 == digest(secret)))).first()
     if found is None or not _alive(*found, now):
         raise Unauthenticated
     session, user = found

@@ -15,7 +15,9 @@ from services.sites.activation import (
     activate,
 )
 from services.sites.bearer import Bearer, read_bearer
+from services.sites.echo import Echo
 from services.sites.heartbeat import ChangesMissing, DeployedMismatch, Heartbeat, LineBroken
+from services.sites.idle import PREPARE, Idle, advance_idle, genuine_echo, perhaps_idle
 from services.sites.intake import Answer, Desk, take_in
 from services.sites.lease import LeaseSigner
 from services.sites.lease_keys import public_keys, signing_key
@@ -25,6 +27,7 @@ from services.sites.silence import Liveness
 from services.sites.sweep import Swept, next_timer_at, sweep
 
 __all__ = [
+    "PREPARE",
     "PULSE_SECONDS",
     "Activated",
     "Activation",
@@ -34,7 +37,9 @@ __all__ = [
     "CredentialMismatch",
     "DeployedMismatch",
     "Desk",
+    "Echo",
     "Heartbeat",
+    "Idle",
     "KeyAlreadyBound",
     "KeyRevoked",
     "KeySuspended",
@@ -45,7 +50,10 @@ __all__ = [
     "Swept",
     "VersionUnsupported",
     "activate",
+    "advance_idle",
+    "genuine_echo",
     "next_timer_at",
+    "perhaps_idle",
     "public_keys",
     "pulse",
     "read_bearer",

@@ -100,7 +100,7 @@ def _roster(principal: Principal) -> Select[Key, Installation, Line]:
 
 
 async def _views(db: AsyncSession, query: Select[Key, Installation, Line], now: datetime) -> list[SiteView]:
-    rows = (await db.execute(query)).tuples().all()
+    rows = (await db.execute(query)).all()
     policies = await partners.policies_of_msps(db, [key.msp_id for key, _, _ in rows], now)
     since = min((line.last_contact_at for _, _, line in rows if line), default=now)
     own = await outages(db, since, now)
