@@ -8,13 +8,30 @@ import structlog
 from fastapi import FastAPI
 
 from license_api import problems
+from license_api.addresses import read_networks
 from license_api.attempts import Attempts
 from license_api.contract import contract
 from license_api.deps import Service
 from license_api.idle_connection import IdleConnection
 from license_api.requests import BODY_BYTES_MAX, BodyLimit, RequestIds
 from license_api.shared_commits import SharedCommits
-from license_api.v1 import activations, claims, health, heartbeats, keys, reports
+from license_api.v1 import (
+    activations,
+    claims,
+    distributors,
+    health,
+    heartbeats,
+    keys,
+    msps,
+    people,
+    records,
+    registrations,
+    reports,
+    sessions,
+    site_usage,
+    tokens,
+    webhooks,
+)
 from license_api.v1.heartbeat_door import LicenseApi
 from services import sites
 from services.clock import Clock, system_clock
@@ -60,6 +77,8 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     app.add_middleware(RequestIds)
     for router in (activations.router, heartbeats.router, keys.router, keys.site_router, reports.router, claims.router):
         app.include_router(router)
+    for partner in (registrations, distributors, msps, people, sessions, tokens, site_usage, webhooks, records):
+        app.include_router(partner.router)
     app.include_router(health.router)
     app.openapi = lambda: contract(app)  # type: ignore[method-assign]
     return app
@@ -76,6 +95,8 @@ async def _make_service(settings: Settings, clock: Clock, sessions: Sessions, id
         desk=desk,
         heartbeats=SharedCommits(sessions, idle, desk, clock),
         attempts=Attempts(settings.redis_url),
+        trusted_proxies=read_networks(settings.trusted_proxies),
+        private_webhooks=settings.webhooks_to_private_addresses,
     )
 
 

@@ -1,6 +1,6 @@
 """What routes are handed: the transaction of the request, the instant, and who calls."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
@@ -9,19 +9,21 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from license_api.addresses import Network, client_address
 from license_api.attempts import Attempts
+from license_api.problems import request_id_of
 from license_api.shared_commits import SharedCommits
 from services import partners, sites
 from services.clock import Clock
 from services.db import Sessions
-from services.errors import Unauthenticated
-from services.partners import Principal
+from services.errors import Invalid, TooManyAttempts, TooManyRequests, Unauthenticated
+from services.partners import Origin, Principal, RightMissing, TotpRequired
 from services.sites import Bearer, Desk
 
 _api_token = HTTPBearer(
     auto_error=False,
     scheme_name="apiToken",
-    description="A token of an MSP's program: `Authorization: Bearer tdm_…`.",
+    description="A token of a partner's program, or a person's session: `Authorization: Bearer tdm_…` or `tds_…`.",
 )
 _site_bearer = HTTPBearer(
     auto_error=False,
@@ -39,6 +41,8 @@ class Service:
     desk: Desk
     heartbeats: SharedCommits
     attempts: Attempts
+    trusted_proxies: Sequence[Network] = ()
+    private_webhooks: bool = False
 
 
 def service(request: Request) -> Service:
@@ -68,16 +72,49 @@ def present(made: TheService) -> datetime:
 Now = Annotated[datetime, Depends(present)]
 
 
+def origin(request: Request, made: TheService) -> Origin:
+    """Tell where the request comes from."""
+    return Origin(client_address(request, made.trusted_proxies), request_id_of(request.scope))
+
+
+From = Annotated[Origin, Depends(origin)]
+
+
 async def caller(
-    db: Db, now: Now, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_api_token)]
+    request: Request,
+    db: Db,
+    now: Now,
+    made: TheService,
+    come_from: From,
+    given: Annotated[HTTPAuthorizationCredentials | None, Depends(_api_token)],
 ) -> Principal:
-    """Tell which partner's program calls."""
+    """Tell who calls, count the request, and put the transaction under row-level security for it."""
     if given is None:
         raise Unauthenticated
-    return await partners.principal_of(db, given.credentials, now)
+    reading = partners.principal_of_session if given.credentials.startswith("tds_") else partners.principal_of
+    try:
+        principal = await reading(db, given.credentials, now, come_from)
+    except Unauthenticated:
+        await made.attempts.wrong_token(come_from.address)
+        raise
+    window = await made.attempts.request(str(principal.credential_id))
+    request.scope["state"]["headers"] = window.headers
+    await partners.guard(db, principal)
+    return principal
 
 
 Caller = Annotated[Principal, Depends(caller, scope="function")]
+# What every operation of a caller may be refused with.
+CALLER_REFUSALS = (Invalid, Unauthenticated, RightMissing, TotpRequired, TooManyAttempts, TooManyRequests)
+
+
+async def public(request: Request, made: TheService, come_from: From) -> None:
+    """Count a request that anybody may make, by network."""
+    window = await made.attempts.public(come_from.address)
+    request.scope["state"]["headers"] = window.headers
+
+
+Public = Depends(public)
 
 
 def site_bearer(given: Annotated[HTTPAuthorizationCredentials | None, Depends(_site_bearer)]) -> Bearer:

@@ -23,6 +23,7 @@ _STATUS = {
     Kind.FORBIDDEN: 403,
     Kind.ABSENT: 404,
     Kind.CONFLICT: 409,
+    Kind.STALE: 412,
     Kind.TOO_LARGE: 413,
     Kind.INVALID: 422,
     Kind.TOO_MANY: 429,
@@ -129,6 +130,7 @@ def respond(refusal: Refusal, request_id: str, errors: Sequence[dict[str, str]] 
         headers["WWW-Authenticate"] = "Bearer"
     if refusal.kind in (Kind.UNAVAILABLE, Kind.TOO_MANY):
         headers["Retry-After"] = str(refusal.retry_after or _RETRY_AFTER_SECONDS)
+    headers |= refusal.headers
     return _respond(status_of(refusal), _body(refusal, request_id, errors), headers)
 
 

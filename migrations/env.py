@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 import services.delivery.tables
+import services.partners.people_tables
 import services.reports.billing_tables
 import services.reports.tables
 import services.sites.tables  # noqa: F401 - the models of every feature join the metadata

@@ -45,7 +45,14 @@ def start_stack(ground: Ground, *, port: int = 0, simulated_from: datetime | Non
     with tempfile.TemporaryDirectory(prefix="tidemark-stack-") as name:
         folder = Path(name)
         clock = SharedClock.create(folder / "clock", simulated_from) if simulated_from else None
-        settings = ground.settings.model_copy(update={"host": "127.0.0.1", "port": port or _free_port()})
+        port = port or _free_port()
+        local = {"host": "127.0.0.1", "port": port, "public_url": f"http://127.0.0.1:{port}"}
+        # Where nothing else is said, this machine is all there is: letters into a maildir, webhooks to it too.
+        own = {
+            "mail_folder": ground.settings.mail_folder or str(folder / "mail"),
+            "webhooks_to_private_addresses": True,
+        }
+        settings = ground.settings.model_copy(update={**local, **own})
         hidden = ["--clock", str(folder / "clock"), "--poll-seconds", "0.02"] if clock else []
         api = _start("api", settings, hidden[:2], folder)
         worker = _start("worker", settings, hidden, folder)
@@ -67,6 +74,9 @@ def environment(settings: Settings) -> dict[str, str]:
         "TIDEMARK_HOST": settings.host,
         "TIDEMARK_PORT": str(settings.port),
         "TIDEMARK_LOG_LEVEL": settings.log_level,
+        "TIDEMARK_PUBLIC_URL": settings.public_url,
+        "TIDEMARK_MAIL_FOLDER": settings.mail_folder,
+        "TIDEMARK_WEBHOOKS_TO_PRIVATE_ADDRESSES": str(settings.webhooks_to_private_addresses),
     }
 
 

@@ -13,6 +13,8 @@ from report_worker.press import Press
 from services import reports, sites
 from services.clock import Clock
 from services.db import Sessions
+from services.delivery import Carrier, PostOffice
+from services.signing import Vault
 
 Context = dict[Any, Any]
 _log = structlog.get_logger()
@@ -25,6 +27,9 @@ class Tools:
     sessions: Sessions
     clock: Clock
     press: Press = field(default_factory=Press)
+    vault: Vault | None = None
+    office: PostOffice | None = None
+    carrier: Carrier | None = None
 
 
 async def sweep(context: Context) -> None:

@@ -10,6 +10,7 @@ import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self, cast
 
 import structlog
@@ -21,12 +22,17 @@ from arq.worker import Function, Worker, func
 from redis.connection import parse_url
 from redis.exceptions import RedisError
 from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from report_worker.delivering import look_after_people, send_letters, send_webhooks
 from report_worker.jobs import Context, Tools, close_periods, sweep, tell_last_day
 from report_worker.press import Press
+from services import reports
 from services.clock import Clock, system_clock
-from services.db import make_engine, make_sessions
+from services.db import Sessions, make_engine, make_sessions
+from services.delivery import Attachment, Carrier, FolderMailer, Letter, Mailer, PostOffice, SmtpMailer
 from services.settings import Settings
+from services.signing import Vault
 
 _log = structlog.get_logger()
 
@@ -47,8 +53,11 @@ def _job(job: Callable[[Context], Awaitable[None]]) -> WorkerCoroutine:
 
 SHORT = Queue(
     name="short",
-    jobs=[func(_job(sweep), keep_result=0)],
-    clockwork=[cron(_job(sweep), second=0, keep_result=0)],
+    jobs=[func(_job(sweep), keep_result=0), func(_job(look_after_people), keep_result=0)],
+    clockwork=[
+        cron(_job(sweep), second=0, keep_result=0),
+        cron(_job(look_after_people), second=30, keep_result=0),
+    ],
     timeout_seconds=60,
 )
 REPORTS = Queue(
@@ -60,7 +69,17 @@ REPORTS = Queue(
     ],
     timeout_seconds=3600,
 )
-QUEUES = (SHORT, REPORTS)
+# A mail server or an endpoint that is slow holds up nothing else. The jobs end by themselves well before their time.
+DELIVERY = Queue(
+    name="delivery",
+    jobs=[func(_job(send_letters), keep_result=0), func(_job(send_webhooks), keep_result=0)],
+    clockwork=[
+        cron(_job(send_letters), second={5, 15, 25, 35, 45, 55}, keep_result=0),
+        cron(_job(send_webhooks), second=set(range(0, 60, 5)), keep_result=0),
+    ],
+    timeout_seconds=120,
+)
+QUEUES = (SHORT, REPORTS, DELIVERY)
 _JOBS_AT_ONCE = 4
 _RESTART_SECONDS = 1.0
 _RENDERING_PROCESSES = 2
@@ -71,7 +90,8 @@ async def run(settings: Settings, clock: Clock = system_clock, *, poll_seconds: 
     """Serve all queues until SIGTERM or SIGINT; then no job is begun, and those under way may end."""
     engine = make_engine(settings.database_url, settings.database_connections)
     press = Press(_RENDERING_PROCESSES)
-    tools = Tools(make_sessions(engine), clock, press)
+    carrier = Carrier(private=settings.webhooks_to_private_addresses)
+    tools = make_tools(settings, make_sessions(engine), clock, carrier, press)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -81,7 +101,29 @@ async def run(settings: Settings, clock: Clock = system_clock, *, poll_seconds: 
                 serving.create_task(_serve(queue, settings, tools, poll_seconds, stop))
     finally:
         press.close()
+        await carrier.close()
         await engine.dispose()
+
+
+def make_tools(settings: Settings, sessions: Sessions, clock: Clock, carrier: Carrier, press: Press) -> Tools:
+    """Make what the jobs work with; without a mail server and a maildir letters wait in the outbox."""
+    vault = Vault(settings.master_secret.get_secret_value())
+    mailer = _mailer(settings)
+    office = PostOffice(mailer, vault, settings.mail_from, settings.public_url, _attach) if mailer else None
+    return Tools(sessions, clock, press, vault, office, carrier)
+
+
+async def _attach(db: AsyncSession, letter: Letter) -> list[Attachment]:
+    """Give the files that go with a letter: a report's or a statement's PDF."""
+    files = await reports.files_with(db, letter.kind, letter.values, letter.language)
+    return [Attachment(*file) for file in files]
+
+
+def _mailer(settings: Settings) -> Mailer | None:
+    url = settings.smtp_url.get_secret_value()
+    if url:
+        return SmtpMailer(url)
+    return FolderMailer(Path(settings.mail_folder)) if settings.mail_folder else None
 
 
 async def _serve(queue: Queue, settings: Settings, tools: Tools, poll_seconds: float, stop: asyncio.Event) -> None:

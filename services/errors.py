@@ -4,7 +4,7 @@ Codes are the contract: an error keeps its code for ever. Which HTTP status a ki
 `license_api.problems` alone. An *expected* no (a refused seat, a late change) is a value, not an error.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 
 
@@ -15,6 +15,7 @@ class Kind(StrEnum):
     FORBIDDEN = "forbidden"
     ABSENT = "absent"
     CONFLICT = "conflict"
+    STALE = "stale"
     TOO_LARGE = "too_large"
     INVALID = "invalid"
     TOO_MANY = "too_many"
@@ -33,12 +34,14 @@ class Refusal(Exception):
         *,
         pointer: str | None = None,
         retry_after: int | None = None,
+        headers: Mapping[str, str] | None = None,
         **members: object,
     ) -> None:
-        """Tell more: `pointer` (JSON pointer to the field), seconds to wait, and members for the answer."""
+        """Tell more: `pointer` (JSON pointer to the field), seconds to wait, headers and members for the answer."""
         self.detail = detail or (self.__doc__ or "").strip().partition("\n")[0]
         self.pointer = pointer
         self.retry_after = retry_after
+        self.headers = dict(headers or {})
         self.members = members
         super().__init__(self.detail)
 
@@ -76,6 +79,20 @@ class TooManyAttempts(Refusal):
 
     kind = Kind.TOO_MANY
     code = "too_many_attempts"
+
+
+class TooManyRequests(Refusal):
+    """Too many requests. The RateLimit headers say how many there may be, and Retry-After when to go on."""
+
+    kind = Kind.TOO_MANY
+    code = "too_many_requests"
+
+
+class ChangedMeanwhile(Refusal):
+    """It has changed since you read it. Read it again before you change it."""
+
+    kind = Kind.STALE
+    code = "changed_meanwhile"
 
 
 class BodyTooLarge(Refusal):

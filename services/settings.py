@@ -43,6 +43,22 @@ class Settings(BaseSettings):
     host: str = Field(default="0.0.0.0", description="Address the API listens on.")  # noqa: S104
     port: int = Field(default=8080, ge=0, le=65535, description="Port the API listens on.")
     database_connections: int = Field(default=10, ge=2, le=500, description="Connections a process may hold.")
+    public_url: str = Field(
+        default="http://127.0.0.1:8080", description="Where people reach the portal: the links in letters begin so."
+    )
+    mail_from: str = Field(default="Tidemark <noreply@tidemark.example>", description="Who letters are from.")
+    smtp_url: SecretStr = Field(
+        default=SecretStr(""),
+        description="The mail server, as smtp://user:password@host:587 or smtps://host:465; empty: mail_folder.",
+    )
+    mail_folder: str = Field(default="", description="A maildir for letters where there is no mail server.")
+    trusted_proxies: str = Field(
+        default="",
+        description="Networks of the proxies in front, as 10.0.0.0/8,fd00::/8: only they may say a client's address.",
+    )
+    webhooks_to_private_addresses: bool = Field(
+        default=False, description="For development: webhooks may go to private addresses, and by http."
+    )
     log_level: str = Field(default="info", description="debug, info, warning or error.")
 
     @classmethod

@@ -1,8 +1,8 @@
 """`POST /v1/activations`: a Site Manager binds itself to a key."""
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 
-from license_api.deps import Db, Now, TheService
+from license_api.deps import Db, From, Now, TheService
 from license_api.problems import described
 from license_api.v1.fields import Said
 from license_api.v1.wire import ActivationAnswer, ActivationRequest, SitePolicy
@@ -46,13 +46,13 @@ router = APIRouter(tags=["sites"])
     },
 )
 async def activate(
-    body: ActivationRequest, request: Request, response: Response, db: Db, now: Now, made: TheService
+    body: ActivationRequest, come_from: From, response: Response, db: Db, now: Now, made: TheService
 ) -> ActivationAnswer:
     """Send the same request again if no answer came: it is the same activation."""
     try:
         bound = await sites.activate(db, made.desk, body.activation(), now)
     except KeyUnknown:
-        await made.attempts.unknown_key(request.client.host if request.client else "")
+        await made.attempts.unknown_key(come_from.address)
         raise
     response.status_code = 201 if bound.first else 200
     return _answer(bound)

@@ -4,13 +4,14 @@ from datetime import datetime
 
 from fastapi import APIRouter
 
-from license_api.deps import Caller, Db, Now
+from license_api.deps import CALLER_REFUSALS, Caller, Db, Now
 from license_api.problems import described
 from license_api.v1.fields import Count, Instant, InstantText, Message, Name, Said, Sha256Hex
 from license_api.v1.pages import named
 from license_api.v1.wire import AgentCounts
 from services import ids, reports
-from services.errors import Absent, BodyTooLarge, Invalid, Unauthenticated
+from services.errors import Absent, BodyTooLarge
+from services.partners import Right, WrongPartner
 
 router = APIRouter(tags=["reports"])
 
@@ -85,10 +86,11 @@ class VoidShown(Said):
     "/v1/reports/{report_id}/lines/{site_id}/evidence",
     operation_id="getLineEvidence",
     summary="Why a line says what it says",
-    responses=described(Absent, Invalid, Unauthenticated),
+    responses=described(Absent, WrongPartner, *CALLER_REFUSALS),
 )
 async def get_evidence(report_id: str, site_id: str, caller: Caller, db: Db) -> Evidence:
     """For each peak the change that made it, with those around it and their receipts."""
+    caller.require(Right.REPORTS_READ)
     found = await reports.evidence_of(db, caller, named("report", report_id), named("site", site_id))
     return Evidence(items=[_peak(one) for one in found])
 
@@ -99,13 +101,14 @@ async def get_evidence(report_id: str, site_id: str, caller: Caller, db: Db) -> 
     summary="Dispute a line of an issued report",
     status_code=201,
     responses=described(
-        Absent, BodyTooLarge, Invalid, Unauthenticated, reports.AlreadyDisputed, reports.DisputeTooLate
+        Absent, BodyTooLarge, WrongPartner, reports.AlreadyDisputed, reports.DisputeTooLate, *CALLER_REFUSALS
     ),
 )
 async def post_dispute(
     report_id: str, site_id: str, body: NewDispute, caller: Caller, db: Db, now: Now
 ) -> DisputeShown:
     """Within ten days of issue. That line alone stands apart on the statement until it is decided."""
+    caller.require(Right.REPORTS_WRITE)
     claimed = (body.server, body.workstation, body.server_plus)
     row = await reports.dispute(
         db, caller, named("report", report_id), named("site", site_id), claimed, reason=body.reason, now=now
@@ -127,10 +130,11 @@ async def post_dispute(
     operation_id="askVoid",
     summary="Ask that a peak reported by mistake is not charged",
     status_code=201,
-    responses=described(Absent, BodyTooLarge, Invalid, Unauthenticated, reports.PeriodClosed),
+    responses=described(Absent, BodyTooLarge, WrongPartner, reports.PeriodClosed, *CALLER_REFUSALS),
 )
 async def post_void(site_id: str, body: NewVoid, caller: Caller, db: Db, now: Now) -> VoidShown:
     """Before the close only. The distributor grants or refuses it; granted, the report shows both figures."""
+    caller.require(Right.REPORTS_WRITE)
     stretch = reports.Stretch(
         site_id=named("site", site_id),
         from_at=datetime.fromisoformat(body.from_at),

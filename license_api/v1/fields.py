@@ -2,7 +2,7 @@
 
 import base64
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import (
@@ -87,6 +87,32 @@ def _shown(prefix: str) -> Any:
     return WithJsonSchema({"type": "string", "example": ids.show(prefix, UUID(int=0x0190F5FE_C4F5_7000_8000 << 48))})
 
 
+Email = Annotated[
+    str,
+    StringConstraints(
+        max_length=254, strip_whitespace=True, to_lower=True, pattern=r"^[!-?A-~]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,63}$"
+    ),
+    WithJsonSchema({"type": "string", "format": "email", "example": "maria@adriatica.example"}),
+]
+Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+Language = Literal["it", "en"]
+Secret = Annotated[
+    str, StringConstraints(min_length=1, max_length=200), WithJsonSchema({"type": "string", "format": "password"})
+]
+
 KeyIdText = Annotated[str, _shown("key")]
 SiteIdText = Annotated[str, _shown("site")]
 ReportIdText = Annotated[str, _shown("report")]
+MspIdText = Annotated[str, _shown("msp")]
+DistributorIdText = Annotated[str, _shown("distributor")]
+RegistrationIdText = Annotated[str, _shown("registration")]
+UserIdText = Annotated[str, _shown("user")]
+InvitationIdText = Annotated[str, _shown("invitation")]
+SessionIdText = Annotated[str, _shown("session")]
+TokenIdText = Annotated[str, _shown("token")]
+ReplacementIdText = Annotated[str, _shown("replacement")]
+EndpointIdText = Annotated[str, _shown("endpoint")]
+DeliveryIdText = Annotated[str, _shown("delivery")]
+EventIdText = Annotated[str, _shown("event")]
+AuditIdText = Annotated[str, _shown("audit")]
+LetterIdText = Annotated[str, _shown("letter")]

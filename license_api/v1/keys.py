@@ -1,22 +1,35 @@
 """Keys and sites of an MSP, for its programs."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
-from license_api.deps import Caller, Db, Now, TheService
+from license_api.deps import CALLER_REFUSALS, Caller, Db, Now, TheService
+from license_api.once import Once, OnceRoute
 from license_api.problems import described
+from license_api.v1.etags import IfMatch, match, tag
 from license_api.v1.fields import Instant, KeyIdText, Message, Name, Said, SiteIdText
 from license_api.v1.pages import After, Limit, cursor, link_next, named
 from license_api.v1.wire import AgentCounts
-from services import ids, keys, sites
-from services.errors import Absent, BodyTooLarge, Invalid, Unauthenticated
+from services import delivery, ids, keys, partners, sites
+from services.errors import Absent, BodyTooLarge, ChangedMeanwhile, Invalid
 from services.keys import Key, KeyEvent, KeyNameTaken, KeyState
-from services.partners import MspNotApproved
+from services.partners import (
+    FreshSignInNeeded,
+    IdempotencyKeyReused,
+    MspNotApproved,
+    PartnerKind,
+    Right,
+    WrongPartner,
+)
 from services.sites import Liveness, SiteView
 
-router = APIRouter(tags=["keys"])
+router = APIRouter(tags=["keys"], route_class=OnceRoute)
 site_router = APIRouter(tags=["sites"])
+
+
+_State = Annotated[KeyState | None, Query(description="Only keys in this state.")]
+_Text = Annotated[str | None, Query(max_length=200, description="Only those whose name or reference holds this.")]
 
 
 class NewKey(Message):
@@ -43,6 +56,19 @@ class KeyShown(Said):
 
 class KeyIssued(KeyShown):
     """A new key, with the code to type into the Site Manager."""
+
+    code: str
+
+
+class KeyChange(Message):
+    """What of a key to change; what is left out stays."""
+
+    name: Name | None = None
+    reference: Name | None = None
+
+
+class KeyCode(Said):
+    """A key's code."""
 
     code: str
 
@@ -100,10 +126,20 @@ class SitePage(Said):
     operation_id="createKey",
     summary="Make a key for a customer's Site Manager",
     status_code=201,
-    responses=described(BodyTooLarge, Invalid, KeyNameTaken, MspNotApproved, Unauthenticated),
+    dependencies=[Once],
+    responses=described(
+        BodyTooLarge,
+        IdempotencyKeyReused,
+        Invalid,
+        KeyNameTaken,
+        MspNotApproved,
+        WrongPartner,
+        *CALLER_REFUSALS,
+    ),
 )
 async def create_key(body: NewKey, caller: Caller, db: Db, now: Now, made: TheService) -> KeyIssued:
     """The answer holds the code: hand it to whoever sets up the Site Manager."""
+    caller.require(Right.KEYS_WRITE)
     issued = await keys.create(
         db,
         made.desk.vault,
@@ -113,6 +149,10 @@ async def create_key(body: NewKey, caller: Caller, db: Db, now: Now, made: TheSe
         actor=caller.actor,
         now=now,
     )
+    shown = ids.show("key", issued.key.id)
+    await partners.note(db, caller, "key.created", shown, after={"name": body.name}, now=now)
+    subject = {"key": shown, "site": ids.show("site", issued.key.site_id)}
+    delivery.emit(db, partner_id=caller.msp_id, kind="key.created", subject=subject, now=now)
     return KeyIssued(**_key(issued.key), code=issued.code)
 
 
@@ -120,13 +160,21 @@ async def create_key(body: NewKey, caller: Caller, db: Db, now: Now, made: TheSe
     "/v1/keys",
     operation_id="listKeys",
     summary="The MSP's keys",
-    responses=described(Invalid, Unauthenticated),
+    responses=described(Invalid, *CALLER_REFUSALS),
 )
 async def list_keys(
-    caller: Caller, db: Db, request: Request, response: Response, limit: Limit = 50, after: After = None
+    caller: Caller,
+    db: Db,
+    request: Request,
+    response: Response,
+    state: _State = None,
+    text: _Text = None,
+    limit: Limit = 50,
+    after: After = None,
 ) -> KeyPage:
     """In the order in which they were made."""
-    rows = await keys.visible_keys(db, caller, after=cursor("key", after), limit=limit)
+    caller.require(Right.KEYS_READ)
+    rows = await keys.visible_keys(db, caller, after=cursor("key", after), limit=limit, state=state, text=text)
     link_next(request, response, rows, limit, lambda key: ids.show("key", key.id))
     return KeyPage(items=[KeyShown(**_key(key)) for key in rows])
 
@@ -135,21 +183,64 @@ async def list_keys(
     "/v1/keys/{key_id}",
     operation_id="getKey",
     summary="One key",
-    responses=described(Absent, Invalid, Unauthenticated),
+    responses=described(Absent, Invalid, *CALLER_REFUSALS),
 )
-async def get_key(key_id: str, caller: Caller, db: Db) -> KeyShown:
-    """As it stands now."""
-    return KeyShown(**_key(await keys.visible_key(db, caller, named("key", key_id))))
+async def get_key(key_id: str, caller: Caller, db: Db, response: Response) -> KeyShown:
+    """As it stands now, with an ETag for changes."""
+    caller.require(Right.KEYS_READ)
+    shown = KeyShown(**_key(await keys.visible_key(db, caller, named("key", key_id))))
+    tag(response, shown)
+    return shown
+
+
+@router.patch(
+    "/v1/keys/{key_id}",
+    operation_id="changeKey",
+    summary="Change a key's name or reference",
+    responses=described(Absent, ChangedMeanwhile, Invalid, KeyNameTaken, *CALLER_REFUSALS),
+)
+async def change_key(
+    key_id: str, body: KeyChange, caller: Caller, db: Db, now: Now, response: Response, if_match: IfMatch = None
+) -> KeyShown:
+    """Its history keeps the name that it had."""
+    caller.require(Right.KEYS_WRITE)
+    key = await keys.visible_key(db, caller, named("key", key_id), lock=True)
+    match(if_match, KeyShown(**_key(key)))
+    before = {"name": key.name, "reference": key.reference}
+    reference = body.reference if "reference" in body.model_fields_set else key.reference
+    await keys.rename(db, key, name=body.name or key.name, reference=reference)
+    after = {"name": key.name, "reference": key.reference}
+    shown = ids.show("key", key.id)
+    await partners.note(db, caller, "key.changed", shown, before=before, after=after, msp_id=key.msp_id, now=now)
+    answer = KeyShown(**_key(key))
+    tag(response, answer)
+    return answer
+
+
+@router.post(
+    "/v1/keys/{key_id}/code",
+    operation_id="showKeyCode",
+    summary="Show a key's code again",
+    responses=described(Absent, FreshSignInNeeded, WrongPartner, *CALLER_REFUSALS),
+)
+async def show_key_code(key_id: str, caller: Caller, db: Db, now: Now, made: TheService) -> KeyCode:
+    """To an admin of the MSP, who finds it in the audit log. A POST, since it leaves a trace."""
+    caller.require(Right.KEYS_ADMIN, grave=True)
+    caller.one_of(PartnerKind.MSP)
+    key = await keys.visible_key(db, caller, named("key", key_id))
+    await partners.note(db, caller, "key.code_shown", ids.show("key", key.id), now=now)
+    return KeyCode(code=keys.code_of(made.desk.vault, key))
 
 
 @router.get(
     "/v1/keys/{key_id}/timeline",
     operation_id="getKeyTimeline",
     summary="What happened to a key",
-    responses=described(Absent, Invalid, Unauthenticated),
+    responses=described(Absent, Invalid, *CALLER_REFUSALS),
 )
 async def get_timeline(key_id: str, caller: Caller, db: Db) -> Timeline:
     """Each change of state: when, from, to, why, by whom."""
+    caller.require(Right.KEYS_READ)
     key = await keys.visible_key(db, caller, named("key", key_id))
     return Timeline(items=[_event(event) for event in await keys.timeline(db, key)])
 
@@ -158,13 +249,24 @@ async def get_timeline(key_id: str, caller: Caller, db: Db) -> Timeline:
     "/v1/sites",
     operation_id="listSites",
     summary="The MSP's sites and how they are doing",
-    responses=described(Invalid, Unauthenticated),
+    responses=described(Invalid, *CALLER_REFUSALS),
 )
 async def list_sites(
-    caller: Caller, db: Db, now: Now, request: Request, response: Response, limit: Limit = 50, after: After = None
+    caller: Caller,
+    db: Db,
+    now: Now,
+    request: Request,
+    response: Response,
+    state: _State = None,
+    liveness: Annotated[Liveness | None, Query(description="Only sites that are doing so.")] = None,
+    text: _Text = None,
+    limit: Limit = 50,
+    after: After = None,
 ) -> SitePage:
     """In the order in which their keys were made."""
-    rows = await sites.sites_of(db, caller, now, after=cursor("site", after), limit=limit)
+    caller.require(Right.SITES_READ)
+    page = cursor("site", after)
+    rows = await sites.sites_of(db, caller, now, after=page, limit=limit, state=state, text=text, liveness=liveness)
     link_next(request, response, rows, limit, lambda site: ids.show("site", site.site_id))
     return SitePage(items=[_site(site) for site in rows])
 
@@ -173,10 +275,11 @@ async def list_sites(
     "/v1/sites/{site_id}",
     operation_id="getSite",
     summary="One site and how it is doing",
-    responses=described(Absent, Invalid, Unauthenticated),
+    responses=described(Absent, Invalid, *CALLER_REFUSALS),
 )
 async def get_site(site_id: str, caller: Caller, db: Db, now: Now) -> SiteShown:
     """Liveness is derived as it is read."""
+    caller.require(Right.SITES_READ)
     return _site(await sites.site_of(db, caller, named("site", site_id), now))
 
 

@@ -5,12 +5,13 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Request, Response
 
-from license_api.deps import Caller, Db, Now
+from license_api.deps import CALLER_REFUSALS, Caller, Db, Now
 from license_api.problems import described
 from license_api.v1.fields import Instant, ReportIdText, Said, Sha256Hex
 from license_api.v1.pages import After, Limit, cursor, link_next, named
 from services import ids, reports
-from services.errors import Absent, Invalid, Unauthenticated
+from services.errors import Absent, Invalid
+from services.partners import Right, WrongPartner
 
 router = APIRouter(tags=["reports"])
 
@@ -38,11 +39,12 @@ class ReportPage(Said):
     response_class=Response,
     responses={
         200: {"content": {"application/json": {"schema": {"type": "object"}}}},
-        **described(Unauthenticated),
+        **described(WrongPartner, *CALLER_REFUSALS),
     },
 )
 async def get_provisional(caller: Caller, db: Db, now: Now) -> Response:
     """The same form as the issued report, without a number."""
+    caller.require(Right.REPORTS_READ)
     document = await reports.provisional(db, caller, now)
     return Response(reports.write(document), media_type="application/json")
 
@@ -51,12 +53,13 @@ async def get_provisional(caller: Caller, db: Db, now: Now) -> Response:
     "/v1/reports",
     operation_id="listReports",
     summary="The MSP's issued reports",
-    responses=described(Invalid, Unauthenticated),
+    responses=described(Invalid, *CALLER_REFUSALS),
 )
 async def list_reports(
     caller: Caller, db: Db, request: Request, response: Response, limit: Limit = 50, after: After = None
 ) -> ReportPage:
     """Oldest first."""
+    caller.require(Right.REPORTS_READ)
     rows = list(await reports.issued(db, caller, after=cursor("report", after), limit=limit))
     link_next(request, response, rows, limit, lambda report: ids.show("report", report.report_id))
     return ReportPage(items=[_report(report) for report in rows])
@@ -78,7 +81,7 @@ async def list_reports(
                 "application/pdf": {"schema": {"type": "string", "format": "binary"}},
             }
         },
-        **described(Absent, Invalid, Unauthenticated),
+        **described(Absent, Invalid, *CALLER_REFUSALS),
     },
 )
 async def download(
@@ -88,6 +91,7 @@ async def download(
     db: Db,
 ) -> Response:
     """Issued bytes never change. `pdf` is in the MSP's own language."""
+    caller.require(Right.REPORTS_READ)
     content = await reports.file_of(db, caller, named("report", report_id), form)
     return Response(content, media_type=reports.MEDIA_TYPES.get(form, "application/pdf"))
 

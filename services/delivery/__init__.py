@@ -1,10 +1,91 @@
 """Delivery: letters and events, written in the transaction that causes them, and sent afterwards.
 
 Promise: what was posted is sent at least once under one id, however long the other end is away; nothing outside is
-called inside a transaction. This feature knows addresses, not partners: whoever posts says to whom.
+called inside a transaction; every attempt can be seen. This feature knows addresses, not partners: whoever posts says
+to whom.
 """
 
-from services.delivery.outbox import emit, post
-from services.delivery.tables import Event, Letter
+from services.delivery.carrier import Carrier, Outcome
+from services.delivery.endpoints import (
+    TooManyEndpoints,
+    add_endpoint,
+    checked_url,
+    endpoint_of,
+    endpoints_of,
+    remove_endpoint,
+    rotate_secret,
+    secrets_of,
+    switch_off,
+    switch_on,
+)
+from services.delivery.mailers import Attachment, FolderMailer, Mailer, NotSent, SmtpMailer
+from services.delivery.outbox import Language, emit, events_of, language, link, post, post_to_stranger
+from services.delivery.posting import (
+    Attach,
+    PostOffice,
+    attempts_of,
+    compose_letter,
+    next_letter,
+    settle_letter,
+    undeliverable_letters,
+)
+from services.delivery.signatures import Scheme, shown_key
+from services.delivery.tables import Event, Letter, LetterAttempt, WebhookAttempt, WebhookDelivery, WebhookEndpoint
+from services.delivery.telling import (
+    Parcel,
+    deliveries_of,
+    fan_out,
+    next_parcels,
+    replay_delivery,
+    send_test,
+    settle_parcel,
+)
 
-__all__ = ["Event", "Letter", "emit", "post"]
+__all__ = [
+    "Attach",
+    "Attachment",
+    "Carrier",
+    "Event",
+    "FolderMailer",
+    "Language",
+    "Letter",
+    "LetterAttempt",
+    "Mailer",
+    "NotSent",
+    "Outcome",
+    "Parcel",
+    "PostOffice",
+    "Scheme",
+    "SmtpMailer",
+    "TooManyEndpoints",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookEndpoint",
+    "add_endpoint",
+    "attempts_of",
+    "checked_url",
+    "compose_letter",
+    "deliveries_of",
+    "emit",
+    "endpoint_of",
+    "endpoints_of",
+    "events_of",
+    "fan_out",
+    "language",
+    "link",
+    "next_letter",
+    "next_parcels",
+    "post",
+    "post_to_stranger",
+    "remove_endpoint",
+    "replay_delivery",
+    "rotate_secret",
+    "secrets_of",
+    "send_test",
+    "settle_letter",
+    "settle_parcel",
+    "shown_key",
+    "switch_off",
+    "switch_on",
+    "undeliverable_letters",
+]

@@ -1,17 +1,23 @@
 """The outbox: a letter or an event is a row, written in the transaction that causes it."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.delivery.tables import Event, Letter
 from services.ids import new_id
+from services.signing import Vault
 
 Language = Literal["it", "en"]
+LINK_CONTEXT = b"letter link"
+_STRANGERS_LETTERS = 3
+_STRANGERS_DAY = timedelta(hours=24)
+_TO_STRANGERS = ("registration_verify", "registration_known", "password_reset", "password_reset_unknown")
 
 
 async def post(
@@ -41,6 +47,40 @@ async def post(
     await db.execute(insert(Letter).values(letter).on_conflict_do_nothing())
 
 
+async def post_to_stranger(
+    db: AsyncSession,
+    *,
+    occasion: str,
+    kind: str,
+    recipient: str,
+    language: Language,
+    values: Mapping[str, Any],
+    now: datetime,
+) -> None:
+    """Post a letter to an address that whoever asks may have made up: three a day go there, the rest nowhere."""
+    lately = select(func.count()).where(
+        Letter.recipient == recipient, Letter.kind.in_(_TO_STRANGERS), Letter.posted_at > now - _STRANGERS_DAY
+    )
+    if (await db.scalar(lately) or 0) < _STRANGERS_LETTERS:
+        await post(db, occasion=occasion, kind=kind, recipient=recipient, language=language, values=values, now=now)
+
+
 def emit(db: AsyncSession, *, partner_id: UUID, kind: str, subject: Mapping[str, Any], now: datetime) -> None:
     """Record an event for a partner: a kind like `key.disabled`, and the shown ids of what it is about."""
-    db.add(Event(id=new_id(now), partner_id=partner_id, kind=kind, subject=dict(subject), at=now))
+    db.add(Event(id=new_id(now), partner_id=partner_id, kind=kind, subject=dict(subject), at=now, told=False))
+
+
+def link(vault: Vault, path: str, token: str) -> dict[str, str]:
+    """Give the values of a letter's link to a page; its token is kept sealed until the letter is written."""
+    return {"link_path": path, "link_sealed": vault.seal(token.encode(), LINK_CONTEXT).hex()}
+
+
+def language(text: str) -> Language:
+    """Read a stored language."""
+    return "en" if text == "en" else "it"
+
+
+async def events_of(db: AsyncSession, partner_id: UUID, *, after: UUID | None, limit: int) -> list[Event]:
+    """Give a page of a partner's events, oldest first, beginning after an id."""
+    query = select(Event).where(Event.partner_id == partner_id).order_by(Event.id).limit(limit)
+    return list(await db.scalars(query if after is None else query.where(Event.id > after)))

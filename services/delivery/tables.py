@@ -1,11 +1,11 @@
-"""Tables of delivery: the outbox of letters, and the events that webhooks tell."""
+"""Tables of delivery: the outbox of letters, the events, and the webhooks that tell them. Every attempt is a row."""
 
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, UniqueConstraint
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.db import Row
@@ -32,6 +32,7 @@ class Letter(Row):
     __table_args__ = (
         UniqueConstraint("occasion", "recipient"),
         CheckConstraint("language in ('it', 'en')", name="language"),
+        Index(None, "recipient", "posted_at"),
         Index("ix_letters_due", "next_attempt_at", postgresql_where="next_attempt_at is not null"),
         Index(None, "partner_id", "id"),
     )
@@ -47,5 +48,84 @@ class Event(Row):
     kind: Mapped[str]
     subject: Mapped[dict[str, Any]] = mapped_column(JSONB)
     at: Mapped[datetime]
+    # Whether its deliveries have been made. Set here too: a server's default would make each insert read back.
+    told: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
 
-    __table_args__ = (Index(None, "partner_id", "id"),)
+    __table_args__ = (
+        Index(None, "partner_id", "id"),
+        Index("ix_events_untold", "id", postgresql_where=text("not told")),
+    )
+
+
+class LetterAttempt(Row):
+    """One try to send a letter, and what the mail server said."""
+
+    __tablename__ = "letter_attempts"
+
+    letter_id: Mapped[UUID] = mapped_column(ForeignKey("letters.id"), primary_key=True)
+    n: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    at: Mapped[datetime]
+    failure: Mapped[str | None]
+
+
+class WebhookEndpoint(Row):
+    """Where a partner wants to be told of its events. No kinds: all of them. The signing secrets are sealed."""
+
+    __tablename__ = "webhook_endpoints"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    partner_id: Mapped[UUID]
+    url: Mapped[str]
+    description: Mapped[str]
+    kinds: Mapped[list[str]] = mapped_column(ARRAY(String))
+    scheme: Mapped[str]
+    secret_sealed: Mapped[bytes]
+    previous_sealed: Mapped[bytes | None]
+    previous_until_at: Mapped[datetime | None]
+    contact: Mapped[str | None]
+    language: Mapped[str]
+    created_at: Mapped[datetime]
+    failing_since_at: Mapped[datetime | None]
+    off_at: Mapped[datetime | None]
+    off_reason: Mapped[str | None]
+    removed_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        CheckConstraint("scheme in ('ed25519', 'hmac')", name="scheme"),
+        Index(None, "partner_id", "id"),
+    )
+
+
+class WebhookDelivery(Row):
+    """One event on its way to one endpoint."""
+
+    __tablename__ = "webhook_deliveries"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    endpoint_id: Mapped[UUID] = mapped_column(ForeignKey("webhook_endpoints.id"))
+    event_id: Mapped[UUID]
+    partner_id: Mapped[UUID]
+    kind: Mapped[str]
+    body: Mapped[str]
+    created_at: Mapped[datetime]
+    next_attempt_at: Mapped[datetime | None]
+    attempts: Mapped[int]
+    delivered_at: Mapped[datetime | None]
+    gave_up_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index(None, "endpoint_id", "id"),
+        Index("ix_webhook_deliveries_due", "next_attempt_at", postgresql_where=text("next_attempt_at is not null")),
+    )
+
+
+class WebhookAttempt(Row):
+    """One try to deliver, and what the other end said."""
+
+    __tablename__ = "webhook_attempts"
+
+    delivery_id: Mapped[UUID] = mapped_column(ForeignKey("webhook_deliveries.id"), primary_key=True)
+    n: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    at: Mapped[datetime]
+    status: Mapped[int | None]
+    failure: Mapped[str | None]

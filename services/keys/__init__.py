@@ -5,6 +5,7 @@ of the timeline. Whoever changes a state must also tell the site's lines of it: 
 """
 
 from services.keys.code import KeyMalformed, mask
+from services.keys.naming import code_of, rename
 from services.keys.register import (
     IssuedKey,
     KeyNameTaken,
@@ -14,10 +15,12 @@ from services.keys.register import (
     disable,
     enable,
     find_for_update,
+    key_of_site,
     of_site_for_update,
     visible_key,
     visible_keys,
 )
+from services.keys.search import matching
 from services.keys.states import KeyState
 from services.keys.tables import Key, KeyEvent
 from services.keys.timeline import timeline
@@ -31,12 +34,16 @@ __all__ = [
     "KeyState",
     "KeyUnknown",
     "activate",
+    "code_of",
     "create",
     "disable",
     "enable",
     "find_for_update",
+    "key_of_site",
     "mask",
+    "matching",
     "of_site_for_update",
+    "rename",
     "timeline",
     "visible_key",
     "visible_keys",

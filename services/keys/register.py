@@ -13,6 +13,8 @@ from services import partners
 from services.errors import Absent, Kind, Refusal
 from services.ids import Entropy, new_id
 from services.keys import code as key_code
+from services.keys.search import matching
+from services.keys.states import KeyState
 from services.keys.tables import Key, KeyName
 from services.keys.timeline import record
 from services.signing import Vault
@@ -54,7 +56,7 @@ async def create(
     """Make a key for one Site Manager; raises `KeyNameTaken`, `MspNotApproved`."""
     await partners.approved_msp(db, msp_id)
     site_id, key_id = new_id(now, entropy), new_id(now, entropy)
-    await _take_name(db, msp_id, name, site_id)
+    await take_name(db, msp_id, name, site_id)
     code = key_code.make(entropy)
     key = Key(
         site_id=site_id,
@@ -75,12 +77,14 @@ async def create(
     db.add(key)
     await db.flush()
     partners.begin_site_tenure(db, site_id=site_id, msp_id=msp_id, now=now)
+    await db.flush()  # row-level security lets nothing else be written of a site that nobody has
     record(db, key, "issued", before=None, at=now, now=now, actor=actor)
     await db.flush()
     return IssuedKey(key, code)
 
 
-async def _take_name(db: AsyncSession, msp_id: UUID, name: str, site_id: UUID) -> None:
+async def take_name(db: AsyncSession, msp_id: UUID, name: str, site_id: UUID) -> None:
+    """Take a name for a site among its MSP's; raises `KeyNameTaken`."""
     taking = insert(KeyName).values(msp_id=msp_id, name=name, site_id=site_id)
     taken = await db.execute(taking.on_conflict_do_nothing().returning(KeyName.site_id))
     if taken.first() is None:
@@ -106,15 +110,33 @@ async def of_site_for_update(db: AsyncSession, site_id: UUID) -> Key:
     return key
 
 
-async def visible_keys(db: AsyncSession, principal: partners.Principal, *, after: UUID | None, limit: int) -> list[Key]:
+async def visible_keys(
+    db: AsyncSession,
+    principal: partners.Principal,
+    *,
+    after: UUID | None,
+    limit: int,
+    state: KeyState | None = None,
+    text: str | None = None,
+) -> list[Key]:
     """Give a page of the keys that the principal sees, newest last, beginning after an id."""
-    query = select(Key).where(partners.visible_to(principal, Key.site_id)).order_by(Key.id).limit(limit)
+    seen = partners.visible_to(principal, Key.site_id)
+    query = select(Key).where(seen, matching(state, text)).order_by(Key.id).limit(limit)
     return list(await db.scalars(query if after is None else query.where(Key.id > after)))
 
 
-async def visible_key(db: AsyncSession, principal: partners.Principal, key_id: UUID) -> Key:
+async def visible_key(db: AsyncSession, principal: partners.Principal, key_id: UUID, *, lock: bool = False) -> Key:
     """Give one key; raises `Absent` also for a stranger's."""
-    key = await db.scalar(select(Key).where(Key.id == key_id, partners.visible_to(principal, Key.site_id)))
+    query = select(Key).where(Key.id == key_id, partners.visible_to(principal, Key.site_id))
+    key = await db.scalar(query.with_for_update(of=Key) if lock else query)
+    if key is None:
+        raise Absent
+    return key
+
+
+async def key_of_site(db: AsyncSession, principal: partners.Principal, site_id: UUID) -> Key:
+    """Give the key of a site; raises `Absent` also for a stranger's."""
+    key = await db.scalar(select(Key).where(Key.site_id == site_id, partners.visible_to(principal, Key.site_id)))
     if key is None:
         raise Absent
     return key

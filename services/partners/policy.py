@@ -1,5 +1,6 @@
 """The policy in force for an MSP: programme, then distributor, then MSP; the nearest value wins."""
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -50,6 +51,11 @@ async def policy_of(db: AsyncSession, *, distributor_id: UUID, msp_id: UUID | No
 async def policy_of_msp(db: AsyncSession, msp_id: UUID, now: datetime) -> Policy:
     """Give the policy in force for an MSP under the distributor that it has now."""
     return await policy_of(db, distributor_id=await distributor_of(db, msp_id, now), msp_id=msp_id)
+
+
+async def policies_of_msps(db: AsyncSession, msp_ids: Collection[UUID], now: datetime) -> dict[UUID, Policy]:
+    """Give the policies in force for several MSPs."""
+    return {msp_id: await policy_of_msp(db, msp_id, now) for msp_id in set(msp_ids)}
 
 
 async def set_policy(db: AsyncSession, level: Level, subject_id: UUID = PROGRAMME_ID, **values: int) -> None:

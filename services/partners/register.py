@@ -18,8 +18,16 @@ class MspNotApproved(Refusal):
     code = "msp_not_approved"
 
 
+class NameTaken(Refusal):
+    """Another partner has this name."""
+
+    kind = Kind.CONFLICT
+    code = "name_taken"
+
+
 async def add_distributor(db: AsyncSession, *, name: str, zone: str, now: datetime) -> Distributor:
-    """Appoint a distributor; its first period is the calendar month of `now` in its zone."""
+    """Appoint a distributor; its first period is the calendar month of `now` in its zone. Raises `NameTaken`."""
+    await _free_name(db, Distributor, name)
     distributor = Distributor(id=new_id(now), name=name, zone=zone, created_at=now)
     db.add(distributor)
     await db.flush()
@@ -27,7 +35,8 @@ async def add_distributor(db: AsyncSession, *, name: str, zone: str, now: dateti
 
 
 async def add_msp(db: AsyncSession, *, name: str, distributor_id: UUID, now: datetime) -> Msp:
-    """Add an approved MSP under a distributor."""
+    """Add an approved MSP under a distributor; raises `NameTaken`."""
+    await _free_name(db, Msp, name)
     msp = Msp(id=new_id(now), name=name, created_at=now, approved_at=now)
     db.add(msp)
     await db.flush()
@@ -43,6 +52,8 @@ async def approved_msp(db: AsyncSession, msp_id: UUID) -> Msp:
         raise Absent
     if msp.approved_at is None:
         raise MspNotApproved
+    if msp.closed_at is not None:
+        raise MspNotApproved("This MSP has been closed.")
     return msp
 
 
@@ -74,3 +85,9 @@ async def msps_of(db: AsyncSession, distributor_id: UUID, start: datetime, end: 
 def begin_site_tenure(db: AsyncSession, *, site_id: UUID, msp_id: UUID, now: datetime) -> None:
     """Give a new site to an MSP."""
     db.add(SiteTenure(site_id=site_id, msp_id=msp_id, from_at=now, until_at=None))
+
+
+async def _free_name(db: AsyncSession, table: type[Distributor] | type[Msp], name: str) -> None:
+    """Raise `NameTaken`; two at one instant are told apart by the table's constraint."""
+    if await db.scalar(select(table.id).where(table.name == name)) is not None:
+        raise NameTaken(pointer="/name")

@@ -1,27 +1,84 @@
-"""The one tenant scope: which sites a principal sees."""
+"""The one tenant scope: which rows a principal sees. `guard` sets row-level security, the net under it."""
 
-from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, exists
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import ColumnElement, and_, exists, func, literal, or_, select, text, true
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
-from services.partners.tables import SiteTenure
+from services.partners.principal import PartnerKind, Principal
+from services.partners.tables import MspTenure, SiteTenure
 
+__all__ = ["Principal", "guard", "seen_by", "unguarded", "visible_chain", "visible_msp", "visible_to"]
 
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who asks: a program of an MSP."""
-
-    msp_id: UUID
-    token_id: UUID
-
-    @property
-    def actor(self) -> str:
-        """How the timeline names it."""
-        return f"token:{self.token_id}"
+TENANT_ROLE = "tidemark_tenant"
+_Column = InstrumentedAttribute[UUID]
 
 
-def visible_to(principal: Principal, site_id: InstrumentedAttribute[UUID]) -> ColumnElement[bool]:
-    """Give the condition on a `site_id` column under which a row exists for the principal."""
-    return exists().where(SiteTenure.site_id == site_id, SiteTenure.msp_id == principal.msp_id)
+def visible_to(principal: Principal, site_id: _Column) -> ColumnElement[bool]:
+    """Give the condition on a `site_id` column under which a row exists for the principal, as of when it asks."""
+    return _tenure(principal, site_id, _as_of(principal))
+
+
+def seen_by(principal: Principal, site_id: _Column, at: Any) -> ColumnElement[bool]:
+    """Give the condition under which a row dated `at` lies in the principal's own interval of the site."""
+    return _tenure(principal, site_id, at)
+
+
+def visible_msp(principal: Principal, msp_id: _Column) -> ColumnElement[bool]:
+    """Give the condition under which an MSP exists for the principal: itself, or one that it has (or had)."""
+    if principal.kind is PartnerKind.VENDOR:
+        return true()
+    if principal.kind is PartnerKind.MSP:
+        return msp_id == principal.partner_id
+    return exists().where(MspTenure.msp_id == msp_id, MspTenure.distributor_id == principal.partner_id)
+
+
+def visible_chain(principal: Principal, msp_id: Any, distributor_id: Any) -> ColumnElement[bool]:
+    """Give the condition for rows that name their MSP and the distributor that it had then, like a report."""
+    if principal.kind is PartnerKind.VENDOR:
+        return true()
+    own = msp_id if principal.kind is PartnerKind.MSP else distributor_id
+    return and_(own == principal.partner_id)
+
+
+async def guard(db: AsyncSession, principal: Principal) -> None:
+    """Put the transaction under row-level security for the principal, until it ends."""
+    await db.execute(
+        select(
+            func.set_config("tidemark.kind", str(principal.kind), True),
+            func.set_config("tidemark.partner", str(principal.partner_id), True),
+            func.set_config("role", TENANT_ROLE, True),
+        )
+    )
+
+
+async def unguarded(db: AsyncSession) -> None:
+    """Take the net away for the rest of the transaction: for what two partners do together, checked in code."""
+    await db.execute(text("select set_config('role', 'none', true)"))
+
+
+def _as_of(principal: Principal) -> Any:
+    return literal(principal.at) if principal.at is not None else None
+
+
+def _tenure(principal: Principal, site_id: _Column, at: datetime | Any | None) -> ColumnElement[bool]:
+    # An alias, so that a query that selects from site_tenures itself does not correlate it away.
+    site = aliased(SiteTenure)
+    held = and_(site.site_id == site_id, _covers(site, at))
+    if principal.kind is PartnerKind.VENDOR:
+        return true()
+    if principal.kind is PartnerKind.MSP:
+        return exists().where(held, site.msp_id == principal.partner_id)
+    msp = aliased(MspTenure)
+    under = and_(msp.msp_id == site.msp_id, msp.distributor_id == principal.partner_id, _covers(msp, at))
+    return exists().where(held, under)
+
+
+def _covers(tenure: Any, at: Any) -> ColumnElement[bool]:
+    """Tell whether a tenure holds `at`; None: whether it is open."""
+    if at is None:
+        return tenure.until_at.is_(None)  # type: ignore[no-any-return]
+    return and_(tenure.from_at <= at, or_(tenure.until_at.is_(None), tenure.until_at > at))

@@ -49,6 +49,7 @@ class Msp(Row):
     customer_code: Mapped[str | None]
     technical_email: Mapped[str | None]
     billing_email: Mapped[str | None]
+    closed_at: Mapped[datetime | None]
 
     __table_args__ = (UniqueConstraint("name"),)
 
@@ -86,18 +87,28 @@ class SiteTenure(Row):
 
 
 class ApiToken(Row):
-    """A program that acts for an MSP; only the hash of its token is kept."""
+    """A program that acts for a partner; only the hash of its token is kept."""
 
     __tablename__ = "api_tokens"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    msp_id: Mapped[UUID] = mapped_column(ForeignKey("msps.id"))
+    partner_kind: Mapped[str]
+    partner_id: Mapped[UUID]
     name: Mapped[str]
+    hint: Mapped[str]
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(String))
     token_sha256: Mapped[bytes]
     created_at: Mapped[datetime]
+    created_by: Mapped[str]
     expires_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
 
-    __table_args__ = (UniqueConstraint("token_sha256"), Index(None, "msp_id"))
+    __table_args__ = (
+        CheckConstraint("partner_kind in ('vendor', 'distributor', 'msp')", name="kind"),
+        UniqueConstraint("token_sha256"),
+        Index(None, "partner_id", "id"),
+    )
 
 
 class PolicyRow(Row):

@@ -61,7 +61,7 @@ async def issued(db: AsyncSession, principal: Principal, *, after: UUID | None, 
     query = (
         select(Report.id, Report.number, ClosedPeriod.month, Report.issued_at, Report.document_sha256)
         .join(ClosedPeriod, period)
-        .where(Report.msp_id == principal.msp_id, Report.issued_at.is_not(None))
+        .where(partners.visible_chain(principal, Report.msp_id, Report.distributor_id), Report.issued_at.is_not(None))
         .order_by(Report.id)
         .limit(limit)
     )
@@ -80,7 +80,8 @@ async def file_of(db: AsyncSession, principal: Principal, report_id: UUID, form:
     content = await db.scalar(
         select(ReportFile.content)
         .join(Report, Report.id == ReportFile.report_id)
-        .where(ReportFile.report_id == report_id, ReportFile.form == form, Report.msp_id == principal.msp_id)
+        .where(ReportFile.report_id == report_id, ReportFile.form == form)
+        .where(partners.visible_chain(principal, Report.msp_id, Report.distributor_id))
     )
     if content is None:
         raise Absent

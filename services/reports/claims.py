@@ -211,10 +211,11 @@ async def dispute(
     now: datetime,
 ) -> Dispute:
     """Dispute one line of an issued report, saying what is held to be right; raises `DisputeTooLate`, `Absent`."""
-    report = await db.get(Report, report_id)
+    # The report is the lock: its lines are append-only for whoever is let in here.
+    report = await db.get(Report, report_id, with_for_update=True)
     if report is None or report.msp_id != principal.msp_id or report.issued_at is None:
         raise Absent
-    line = await db.get(ReportLine, (site_id, report.distributor_id, report.starts_at), with_for_update=True)
+    line = await db.get(ReportLine, (site_id, report.distributor_id, report.starts_at))
     if line is None or line.msp_id != principal.msp_id:
         raise Absent
     if now >= report.issued_at + DISPUTE_WITHIN:
@@ -247,7 +248,8 @@ async def decide_dispute(
 
     Raises `DisputeTooLate`, `AlreadyDecided`, `NotYetForVendor`.
     """
-    line = await db.get_one(ReportLine, (row.site_id, row.distributor_id, row.starts_at), with_for_update=True)
+    await db.get_one(Report, row.report_id, with_for_update=True)
+    line = await db.get_one(ReportLine, (row.site_id, row.distributor_id, row.starts_at))
     answers = await decisions(db, row)
     _check_turn(row, answers, by, now)
     db.add(

@@ -9,7 +9,7 @@ from sqlalchemy import Select, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from services import partners
+from services import keys, partners
 from services.errors import Absent
 from services.keys import Key, KeyState
 from services.partners import Policy, Principal
@@ -38,17 +38,38 @@ class SiteView:
     disable_at: datetime | None
 
 
+_SCAN = 500
+
+
 async def sites_of(
-    db: AsyncSession, principal: Principal, now: datetime, *, after: UUID | None, limit: int
+    db: AsyncSession,
+    principal: Principal,
+    now: datetime,
+    *,
+    after: UUID | None,
+    limit: int,
+    state: KeyState | None = None,
+    text: str | None = None,
+    liveness: Liveness | None = None,
 ) -> list[SiteView]:
-    """Give a page of the sites that the principal sees, in the order of their ids, beginning after one."""
-    query = _roster(principal).order_by(Key.site_id).limit(limit)
-    return await _views(db, principal, query if after is None else query.where(Key.site_id > after), now)
+    """Give a page of the sites that the principal sees, in the order of their ids, beginning after one.
+
+    Liveness is derived as it is read, so a page of one kind is found by looking at as many sites as that takes.
+    """
+    found: list[SiteView] = []
+    batch = limit if liveness is None else _SCAN
+    while True:
+        query = _roster(principal).where(keys.matching(state, text)).order_by(Key.site_id).limit(batch)
+        views = await _views(db, query if after is None else query.where(Key.site_id > after), now)
+        found += [view for view in views if liveness is None or view.liveness is liveness]
+        if len(found) >= limit or len(views) < batch:
+            return found[:limit]
+        after = views[-1].site_id
 
 
 async def site_of(db: AsyncSession, principal: Principal, site_id: UUID, now: datetime) -> SiteView:
     """Give one site; raises `Absent` also for a stranger's."""
-    views = await _views(db, principal, _roster(principal).where(Key.site_id == site_id), now)
+    views = await _views(db, _roster(principal).where(Key.site_id == site_id), now)
     if not views:
         raise Absent
     return views[0]
@@ -78,14 +99,12 @@ def _roster(principal: Principal) -> Select[Key, Installation, Line]:
     )
 
 
-async def _views(
-    db: AsyncSession, principal: Principal, query: Select[Key, Installation, Line], now: datetime
-) -> list[SiteView]:
+async def _views(db: AsyncSession, query: Select[Key, Installation, Line], now: datetime) -> list[SiteView]:
     rows = (await db.execute(query)).all()
-    policy = await partners.policy_of_msp(db, principal.msp_id, now)
+    policies = await partners.policies_of_msps(db, [key.msp_id for key, _, _ in rows], now)
     since = min((line.last_contact_at for _, _, line in rows if line), default=now)
     own = await outages(db, since, now)
-    return [_view(key, installation, line, policy, own, now) for key, installation, line in rows]
+    return [_view(key, installation, line, policies[key.msp_id], own, now) for key, installation, line in rows]
 
 
 def _view(

@@ -16,6 +16,7 @@ from services.usage.calendar import (
 )
 from services.usage.entries import Counts, Entry, PlacedEntry, chain, last_counts
 from services.usage.figures import FIGURES, SiteFigures, Span, figure_parameters, figures_of
+from services.usage.history import DayPeaks, changes_of, days_of
 from services.usage.ledger import Arrival, GapRow, LineId, append, counts_at, entry_at, keep_conflicts, record_gaps
 from services.usage.raw import RawSite, raw_sites
 from services.usage.receipts import canonical, first_receipt
@@ -27,6 +28,7 @@ __all__ = [
     "Arrival",
     "ContactGap",
     "Counts",
+    "DayPeaks",
     "Entry",
     "GapRow",
     "Line",
@@ -46,8 +48,10 @@ __all__ = [
     "append",
     "canonical",
     "chain",
+    "changes_of",
     "counts_at",
     "day_starts",
+    "days_of",
     "entry_at",
     "figure_parameters",
     "figures_of",

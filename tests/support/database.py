@@ -5,17 +5,20 @@ Measured: deleting every row takes 1 ms, truncating the tables 120 ms (a new fil
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+import services.partners.people_tables
 import services.reports.billing_tables
 import services.reports.tables
 import services.sites.tables  # noqa: F401 - every table has joined the metadata
 from services.db import Row
 
-_DELETE_ALL = "; ".join(f"delete from {table.name}" for table in reversed(Row.metadata.sorted_tables))
+_DELETE = "; ".join(f"delete from {table.name}" for table in reversed(Row.metadata.sorted_tables))
+# The audit log's trigger refuses a deletion, as it should; a superuser can leave triggers out for a transaction.
+_DELETE_ALL = f"begin; set local session_replication_role = replica; {_DELETE}; commit"
 
 
 async def wipe(engine: AsyncEngine) -> None:
     """Delete every row."""
-    async with engine.begin() as connection:
+    async with engine.connect() as connection:
         raw = await connection.get_raw_connection()
         driver = raw.driver_connection
         assert driver is not None

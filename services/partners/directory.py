@@ -1,0 +1,176 @@
+"""The directory: distributors and MSPs as partners see and change them."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, or_, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services import delivery
+from services.errors import Absent, Invalid, Kind, Refusal
+from services.ids import show
+from services.partners.audit import note
+from services.partners.principal import VENDOR_ID, PartnerKind, Principal
+from services.partners.scope import visible_msp
+from services.partners.tables import Distributor, Msp, MspTenure
+
+# Who may change what of an MSP; the vendor may change all.
+_OF_MSP = frozenset(
+    {"legal_name", "address", "tax_code", "sdi_code", "pec", "language", "technical_email", "billing_email"}
+)
+_MAY_CHANGE = {
+    PartnerKind.MSP: _OF_MSP,
+    PartnerKind.DISTRIBUTOR: _OF_MSP | {"customer_code"},
+    PartnerKind.VENDOR: _OF_MSP | {"customer_code", "name", "country", "vat_number"},
+}
+_OF_DISTRIBUTOR = frozenset({"legal_name", "address", "vat_number", "email", "language"})
+
+
+class TerritoryTaken(Refusal):
+    """Another distributor has one of these countries."""
+
+    kind = Kind.CONFLICT
+    code = "territory_taken"
+
+
+class AlreadyMoving(Refusal):
+    """The MSP moves already, or has that distributor."""
+
+    kind = Kind.CONFLICT
+    code = "already_moving"
+
+
+async def msps(db: AsyncSession, caller: Principal, *, after: UUID | None, limit: int) -> Sequence[Msp]:
+    """Give a page of the MSPs that the caller sees, oldest first."""
+    query = select(Msp).where(visible_msp(caller, Msp.id)).order_by(Msp.id).limit(limit)
+    return (await db.scalars(query if after is None else query.where(Msp.id > after))).all()
+
+
+async def one_msp(db: AsyncSession, caller: Principal, msp_id: UUID, *, lock: bool = False) -> Msp:
+    """Give one MSP; raises `Absent` also for a stranger's."""
+    query = select(Msp).where(Msp.id == msp_id, visible_msp(caller, Msp.id))
+    msp = await db.scalar(query.with_for_update() if lock else query)
+    if msp is None:
+        raise Absent
+    return msp
+
+
+async def change_msp(db: AsyncSession, caller: Principal, msp: Msp, values: Mapping[str, Any], now: datetime) -> None:
+    """Change some of an MSP's data; raises `Invalid` for what the caller may not change."""
+    _change(msp, values, _MAY_CHANGE[caller.kind])
+    await note(db, caller, "msp.changed", show("msp", msp.id), after=values, msp_id=msp.id, now=now)
+    await db.flush()
+
+
+async def close_msp(db: AsyncSession, caller: Principal, msp_id: UUID, *, reason: str, now: datetime) -> Msp:
+    """Close an MSP: it makes no more keys and none activates; what there is stays readable. Twice is once."""
+    caller.one_of(PartnerKind.VENDOR)
+    msp = await one_msp(db, caller, msp_id, lock=True)
+    if msp.closed_at is None:
+        msp.closed_at = now
+        shown = show("msp", msp.id)
+        await note(db, caller, "msp.closed", shown, after={"reason": reason}, msp_id=msp.id, now=now)
+        delivery.emit(db, partner_id=msp.id, kind="msp.closed", subject={"msp": shown}, now=now)
+        await db.flush()
+    return msp
+
+
+async def move_msp(
+    db: AsyncSession, caller: Principal, msp_id: UUID, *, distributor_id: UUID, at: datetime, now: datetime
+) -> None:
+    """Move an MSP to another distributor at an instant to come: its present period's end. Raises `AlreadyMoving`."""
+    caller.one_of(PartnerKind.VENDOR)
+    await one_msp(db, caller, msp_id, lock=True)
+    await one_distributor(db, caller, distributor_id)
+    last = await db.scalar(select(MspTenure).where(MspTenure.msp_id == msp_id, MspTenure.until_at.is_(None)))
+    if last is None or last.from_at > now or last.distributor_id == distributor_id:
+        raise AlreadyMoving
+    old_id = last.distributor_id
+    last.until_at = at
+    db.add(MspTenure(msp_id=msp_id, distributor_id=distributor_id, from_at=at, until_at=None))
+    shown = show("msp", msp_id)
+    after = {"distributor": show("distributor", distributor_id), "at": at.isoformat()}
+    await note(db, caller, "msp.moved", shown, after=after, msp_id=msp_id, distributor_id=old_id, now=now)
+    for partner_id in (msp_id, old_id, distributor_id):
+        delivery.emit(db, partner_id=partner_id, kind="msp.moved", subject={"msp": shown}, now=now)
+    await db.flush()
+
+
+async def distributors(db: AsyncSession, caller: Principal, *, after: UUID | None, limit: int) -> Sequence[Distributor]:
+    """Give a page of the distributors that the caller sees: all, itself, or its own."""
+    query = _visible_distributors(caller).order_by(Distributor.id).limit(limit)
+    return (await db.scalars(query if after is None else query.where(Distributor.id > after))).all()
+
+
+async def one_distributor(
+    db: AsyncSession, caller: Principal, distributor_id: UUID, *, lock: bool = False
+) -> Distributor:
+    """Give one distributor; raises `Absent` also for a stranger's."""
+    query = _visible_distributors(caller).where(Distributor.id == distributor_id)
+    found = await db.scalar(query.with_for_update() if lock else query)
+    if found is None:
+        raise Absent
+    return found
+
+
+async def distributor_for(db: AsyncSession, country: str) -> UUID | None:
+    """Give the distributor whose territory a country is."""
+    return await db.scalar(select(Distributor.id).where(Distributor.territory.contains([country])))
+
+
+async def change_distributor(
+    db: AsyncSession, caller: Principal, distributor: Distributor, values: Mapping[str, Any], now: datetime
+) -> None:
+    """Change some of a distributor's data; name and territory are the vendor's. Raises `TerritoryTaken`, `Invalid`."""
+    vendors = caller.kind is PartnerKind.VENDOR
+    _change(distributor, values, _OF_DISTRIBUTOR | ({"name", "territory"} if vendors else set()))
+    await db.flush()
+    await _no_overlap(db, distributor)
+    shown = show("distributor", distributor.id)
+    await note(db, caller, "distributor.changed", shown, after=values, distributor_id=distributor.id, now=now)
+
+
+async def appointed(db: AsyncSession, caller: Principal, distributor: Distributor, now: datetime) -> None:
+    """Note that a distributor was appointed; raises `TerritoryTaken`."""
+    await _no_overlap(db, distributor)
+    shown = show("distributor", distributor.id)
+    after = {"name": distributor.name, "zone": distributor.zone, "territory": list(distributor.territory)}
+    await note(db, caller, "distributor.appointed", shown, after=after, distributor_id=distributor.id, now=now)
+    delivery.emit(db, partner_id=VENDOR_ID, kind="distributor.appointed", subject={"distributor": shown}, now=now)
+
+
+async def _no_overlap(db: AsyncSession, distributor: Distributor) -> None:
+    if not distributor.territory:
+        return
+    # Two appointments at once would not see each other's rows.
+    await db.execute(text("select pg_advisory_xact_lock(hashtext('territories'))"))
+    other = await db.scalar(
+        select(Distributor.id).where(
+            Distributor.id != distributor.id, Distributor.territory.overlap(list(distributor.territory))
+        )
+    )
+    if other is not None:
+        raise TerritoryTaken(pointer="/territory")
+
+
+def _change(row: Msp | Distributor, values: Mapping[str, Any], allowed: frozenset[str]) -> None:
+    for name, value in values.items():
+        if name not in allowed:
+            raise Invalid("This is not yours to change.", pointer=f"/{name}")
+        setattr(row, name, value)
+
+
+def _visible_distributors(caller: Principal) -> Select[Distributor]:
+    query = select(Distributor)
+    if caller.kind is PartnerKind.DISTRIBUTOR:
+        return query.where(Distributor.id == caller.partner_id)
+    if caller.kind is PartnerKind.MSP:
+        at = caller.at
+        open_now = (
+            MspTenure.until_at.is_(None) if at is None else or_(MspTenure.until_at.is_(None), MspTenure.until_at > at)
+        )
+        own = select(MspTenure.distributor_id).where(MspTenure.msp_id == caller.partner_id, open_now)
+        return query.where(Distributor.id.in_(own))
+    return query

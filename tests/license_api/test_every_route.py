@@ -1,0 +1,389 @@
+"""Every route x every role x an object of one's own, a stranger's, or none.
+
+What each role may do is in one table here. A route that is not in it fails the test.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Literal
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from sqlalchemy import select
+
+from services import delivery, ids, partners
+from services.keys import Key
+from services.partners import PartnerKind, Role
+from services.reports.tables import ClosedPeriod, Report, ReportFile, ReportLine
+from tests.support.people import Headers, person, session_of
+from tests.support.world import World
+
+Object = Literal["own", "foreign", "absent"]
+Caller = tuple[PartnerKind, Role]
+
+CALLERS: list[Caller] = [(kind, role) for kind in PartnerKind for role in Role]
+MSP, DISTRIBUTOR, VENDOR = PartnerKind.MSP, PartnerKind.DISTRIBUTOR, PartnerKind.VENDOR
+VIEWER, MEMBER, ADMIN = Role.VIEWER, Role.MEMBER, Role.ADMIN
+EVERYBODY = frozenset(PartnerKind)
+_ABSENT = "0" * 26
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Who may call a route: from which role on, and which kinds of partner; what to send, and what the answer is."""
+
+    least: Role = VIEWER
+    kinds: frozenset[PartnerKind] = EVERYBODY
+    body: Mapping[str, Any] | None = None
+    query: str = ""
+    good: int = 200
+    again: int | None = None  # what the next role is told, where the first has done it already
+    sees: frozenset[PartnerKind] = frozenset()  # kinds that see the world's objects by the chain; else their own only
+    foreign: bool = True  # whether there is a stranger's object to ask for
+
+
+_CHAIN = frozenset({MSP, DISTRIBUTOR, VENDOR})
+_DISPUTE = {"server": 1, "workstation": 0, "server_plus": 0, "reason": "one less"}
+_VOID = {"from_at": "2199-03-01T00:00:00Z", "until_at": "2199-03-01T01:00:00Z", "reason": "by mistake"}
+_USER = {"role": "viewer"}
+_APPROVAL = {"name": "Another name"}
+
+# Routes that ask for no partner: sites' own, the operator's, and those that a letter or a password opens.
+OPEN = {
+    ("POST", "/v1/activations"),
+    ("POST", "/v1/heartbeats"),
+    ("GET", "/.well-known/jwks.json"),
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+    ("GET", "/v1/schemas/{schema}"),
+    ("POST", "/v1/registrations"),
+    ("POST", "/v1/registrations/verification"),
+    ("POST", "/v1/sessions"),
+    ("POST", "/v1/password-resets"),
+    ("POST", "/v1/password-resets/completion"),
+    ("POST", "/v1/invitations/acceptance"),
+}
+# Routes about oneself: every person may, and there is no other object. Tested with the people.
+ONESELF = {
+    ("GET", "/v1/me"),
+    ("POST", "/v1/me/totp"),
+    ("PUT", "/v1/me/totp"),
+    ("DELETE", "/v1/me/totp"),
+    ("POST", "/v1/me/password"),
+    ("GET", "/v1/sessions"),
+    ("DELETE", "/v1/sessions/{session_id}"),
+    ("POST", "/v1/sessions/current/confirmation"),
+}
+RULES: dict[tuple[str, str], Rule] = {
+    ("GET", "/v1/keys"): Rule(),
+    ("POST", "/v1/keys"): Rule(MEMBER, frozenset({MSP}), {"name": "{unique}"}, good=201),
+    ("GET", "/v1/keys/{key_id}"): Rule(sees=_CHAIN),
+    ("PATCH", "/v1/keys/{key_id}"): Rule(MEMBER, body={"reference": "R"}, sees=_CHAIN),
+    ("POST", "/v1/keys/{key_id}/code"): Rule(ADMIN, frozenset({MSP}), sees=_CHAIN),
+    ("GET", "/v1/keys/{key_id}/timeline"): Rule(sees=_CHAIN),
+    ("GET", "/v1/sites"): Rule(),
+    ("GET", "/v1/sites/{site_id}"): Rule(sees=_CHAIN),
+    ("GET", "/v1/sites/{site_id}/changes"): Rule(sees=_CHAIN),
+    ("GET", "/v1/sites/{site_id}/days"): Rule(query="?first=2026-03-01&last=2026-03-02", sees=_CHAIN),
+    ("GET", "/v1/reports/provisional"): Rule(kinds=frozenset({MSP})),
+    ("GET", "/v1/reports"): Rule(),
+    ("GET", "/v1/reports/{report_id}/{form}"): Rule(sees=_CHAIN),
+    ("GET", "/v1/reports/{report_id}/lines/{site_id}/evidence"): Rule(kinds=frozenset({MSP}), sees=_CHAIN),
+    ("POST", "/v1/reports/{report_id}/lines/{site_id}/dispute"): Rule(
+        MEMBER, frozenset({MSP}), _DISPUTE, good=201, again=409, sees=_CHAIN
+    ),
+    ("POST", "/v1/sites/{site_id}/voids"): Rule(MEMBER, frozenset({MSP}), _VOID, good=201, sees=_CHAIN),
+    ("GET", "/v1/registrations"): Rule(kinds=frozenset({VENDOR})),
+    ("GET", "/v1/registrations/{registration_id}"): Rule(kinds=frozenset({VENDOR}), foreign=False, sees=_CHAIN),
+    ("POST", "/v1/registrations/{registration_id}/approval"): Rule(
+        MEMBER, frozenset({VENDOR}), _APPROVAL, good=201, foreign=False, sees=_CHAIN
+    ),
+    ("POST", "/v1/registrations/{registration_id}/rejection"): Rule(
+        MEMBER, frozenset({VENDOR}), {"reason": "no"}, good=201, foreign=False, sees=_CHAIN
+    ),
+    ("GET", "/v1/distributors"): Rule(),
+    ("POST", "/v1/distributors"): Rule(
+        ADMIN, frozenset({VENDOR}), {"name": "New", "zone": "Europe/Paris", "territory": ["FR"]}, good=201
+    ),
+    ("GET", "/v1/distributors/{distributor_id}"): Rule(sees=_CHAIN),
+    ("PATCH", "/v1/distributors/{distributor_id}"): Rule(
+        MEMBER, frozenset({VENDOR, DISTRIBUTOR}), {"address": "Via Roma 1"}, sees=_CHAIN
+    ),
+    ("GET", "/v1/msps"): Rule(),
+    ("GET", "/v1/msps/{msp_id}"): Rule(sees=_CHAIN),
+    ("PATCH", "/v1/msps/{msp_id}"): Rule(MEMBER, body={"address": "Via Roma 1"}, sees=_CHAIN),
+    ("POST", "/v1/msps/{msp_id}/closing"): Rule(ADMIN, frozenset({VENDOR}), {"reason": "gone"}, good=201, sees=_CHAIN),
+    ("POST", "/v1/msps/{msp_id}/move"): Rule(
+        ADMIN, frozenset({VENDOR}), {"distributor_id": "{other}"}, good=201, sees=_CHAIN
+    ),
+    ("POST", "/v1/msps/{msp_id}/admin-replacements"): Rule(
+        ADMIN, frozenset({VENDOR}), {"email": "n@example.org", "reason": "lost"}, good=201, sees=_CHAIN
+    ),
+    ("GET", "/v1/msps/{msp_id}/admin-replacements"): Rule(sees=_CHAIN),
+    ("DELETE", "/v1/msps/{msp_id}/admin-replacements/{replacement_id}"): Rule(
+        ADMIN, frozenset({VENDOR}), good=204, sees=_CHAIN
+    ),
+    ("GET", "/v1/users"): Rule(),
+    ("GET", "/v1/users/{user_id}"): Rule(),
+    ("PATCH", "/v1/users/{user_id}"): Rule(ADMIN, body=_USER),
+    ("DELETE", "/v1/users/{user_id}"): Rule(ADMIN, good=204),
+    ("DELETE", "/v1/users/{user_id}/totp"): Rule(ADMIN, good=204),
+    ("GET", "/v1/invitations"): Rule(),
+    ("POST", "/v1/invitations"): Rule(ADMIN, body={"email": "new@example.org", "role": "viewer"}, good=201),
+    ("DELETE", "/v1/invitations/{invitation_id}"): Rule(ADMIN, good=204),
+    ("GET", "/v1/tokens"): Rule(),
+    ("POST", "/v1/tokens"): Rule(ADMIN, body={"name": "p", "scopes": ["keys:read"]}, good=201),
+    ("DELETE", "/v1/tokens/{token_id}"): Rule(ADMIN, good=204),
+    ("POST", "/v1/tokens/{token_id}/rotation"): Rule(ADMIN, body={}, good=201),
+    ("GET", "/v1/webhook-endpoints"): Rule(),
+    ("POST", "/v1/webhook-endpoints"): Rule(ADMIN, body={"url": "https://example.org/hook"}, good=201),
+    ("GET", "/v1/webhook-endpoints/{endpoint_id}"): Rule(),
+    ("PATCH", "/v1/webhook-endpoints/{endpoint_id}"): Rule(ADMIN, body={"description": "d"}),
+    ("DELETE", "/v1/webhook-endpoints/{endpoint_id}"): Rule(ADMIN, good=204),
+    ("POST", "/v1/webhook-endpoints/{endpoint_id}/rotation"): Rule(ADMIN, good=201),
+    ("POST", "/v1/webhook-endpoints/{endpoint_id}/test"): Rule(ADMIN, good=202),
+    ("GET", "/v1/webhook-endpoints/{endpoint_id}/deliveries"): Rule(),
+    ("POST", "/v1/webhook-endpoints/{endpoint_id}/deliveries/{delivery_id}/replay"): Rule(ADMIN, good=202),
+    ("GET", "/v1/audit-log"): Rule(),
+    ("GET", "/v1/events"): Rule(),
+    ("GET", "/v1/undeliverable-letters"): Rule(),
+}
+
+
+@dataclass
+class Chain:
+    """A distributor with an MSP, and the ids of what each partner has."""
+
+    ids: dict[str, str] = field(default_factory=dict)
+    of: dict[PartnerKind, dict[str, str]] = field(default_factory=dict)
+
+
+def routes(app: FastAPI) -> set[tuple[str, str]]:
+    return {
+        (method, route.path)
+        for route in _all_routes(app.routes)
+        for method in route.methods or ()
+        if method not in ("HEAD", "OPTIONS")
+    }
+
+
+def _all_routes(given: Any) -> list[APIRoute]:
+    found: list[APIRoute] = []
+    for route in given:
+        if isinstance(route, APIRoute):
+            found.append(route)
+        elif getattr(route, "original_router", None) is not None:
+            found += _all_routes(route.original_router.routes)
+        elif getattr(route, "routes", None):
+            found += _all_routes(route.routes)
+    return found
+
+
+def test_every_route_has_a_rule(app: FastAPI) -> None:
+    assert routes(app) == OPEN | ONESELF | set(RULES)
+
+
+@pytest.mark.parametrize(("method", "path"), sorted(set(RULES) | ONESELF))
+async def test_without_a_credential_nothing_is_answered(client: httpx.AsyncClient, method: str, path: str) -> None:
+    answer = await client.request(method, _fill(path, {}), json={})
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("rule", sorted(RULES), ids=lambda rule: f"{rule[0]} {rule[1]}")
+async def test_each_role_may_do_what_the_table_says_with_its_own_a_stranger_s_and_nothing(
+    client: httpx.AsyncClient, world: World, rule: tuple[str, str]
+) -> None:
+    method, path = rule
+    table = RULES[rule]
+    objects: tuple[Object, ...] = ("own", "foreign", "absent") if "{" in path else ("own",)
+    ours, theirs = await _chain(world, "ours"), await _chain(world, "theirs")
+    for caller in CALLERS:
+        headers = await _headers(world, ours, caller)
+        for wanted in objects:
+            if wanted == "foreign" and (not table.foreign or (caller[0] is VENDOR and table.sees)):
+                continue
+            chain = theirs if wanted == "foreign" else await _fresh(world, ours, caller[0], rule)
+            url = _fill(path, {} if wanted == "absent" else chain_ids(chain, caller[0], table)) + table.query
+            answer = await client.request(method, url, json=_body(table, theirs), headers=headers)
+            expected = _expected(table, caller, wanted)
+            assert answer.status_code in expected, (caller, wanted, answer.status_code, answer.text)
+
+
+def _expected(table: Rule, caller: Caller, wanted: Object) -> tuple[int, ...]:
+    kind, role = caller
+    if list(Role).index(role) < list(Role).index(table.least) or kind not in table.kinds:
+        # A partner that may never do this is told so or finds nothing: neither says whether there is such a thing.
+        return (403, 404) if kind not in table.kinds else (403,)
+    return (table.good, table.again or table.good) if wanted == "own" else (404,)
+
+
+def chain_ids(chain: Chain, kind: PartnerKind, table: Rule) -> dict[str, str]:
+    return {**chain.of[kind], **chain.ids} if table.sees else {**chain.ids, **chain.of[kind]}
+
+
+def _body(table: Rule, theirs: Chain) -> Any:
+    if table.body is None:
+        return None
+    put = {"{other}": theirs.ids["distributor_id"], "{unique}": f"New {uuid4()}"}
+    return {name: put.get(str(value), value) for name, value in table.body.items()}
+
+
+def _fill(path: str, known: Mapping[str, str]) -> str:
+    for name in ("key", "site", "report", "registration", "distributor", "msp", "replacement", "user", "invitation"):
+        path = path.replace("{" + f"{name}_id" + "}", known.get(f"{name}_id", f"{name}_{_ABSENT}"))
+    for name in ("token", "endpoint", "delivery", "session"):
+        path = path.replace("{" + f"{name}_id" + "}", known.get(f"{name}_id", f"{name}_{_ABSENT}"))
+    return path.replace("{form}", "json")
+
+
+async def _chain(world: World, name: str) -> Chain:
+    """Build a distributor with an MSP and one of everything."""
+    chain = Chain()
+    ours = name == "ours"
+    distributor = world.distributor if ours else await world.another_distributor(f"distributor {name}")
+    msp = world.msp if ours else await world.another_msp(f"msp {name}", distributor)
+    machine = await world.running((1, 0, 0), f"site {name}", msp)
+    key = await world.key_of(machine)
+    chain.ids = {
+        "distributor_id": ids.show("distributor", distributor.id),
+        "msp_id": ids.show("msp", msp.id),
+        "key_id": ids.show("key", key.id),
+        "site_id": ids.show("site", machine.site_id),
+        "report_id": ids.show("report", await _issued_report(world, key, distributor.id)),
+    }
+    for kind, partner_id in ((MSP, msp.id), (DISTRIBUTOR, distributor.id), (VENDOR, partners.VENDOR_ID)):
+        chain.of[kind] = {"partner": str(partner_id)}
+    return chain
+
+
+async def _fresh(world: World, chain: Chain, kind: PartnerKind, rule: tuple[str, str]) -> Chain:
+    """What one role has changed must not be in the way of the next: objects of its own for each."""
+    partner_id = UUID(chain.of[kind]["partner"])
+    now = world.clock()
+    if "registration" in rule[1]:
+        chain.ids["registration_id"] = await _registration(world)
+    if "closing" in rule[1] or "/move" in rule[1]:
+        chain.ids["msp_id"] = ids.show("msp", (await world.another_msp(f"msp {now} {ids.new_id(now)}")).id)
+    if "replacement" in rule[1]:
+        chain.ids["replacement_id"] = await _replacement(world, chain)
+    if not any(part in rule[1] for part in ("users", "tokens", "invitations", "webhook")):
+        return chain
+    async with world.sessions.begin() as db:
+        caller = partners.Principal(partner_id, partner_id, kind, frozenset(partners.Right), at=now)
+        token = await partners.add_token(
+            db, caller, name="p", scopes=[partners.Right.KEYS_READ], now=now, expires_at=None
+        )
+        endpoint = await delivery.add_endpoint(
+            db,
+            world.desk.vault,
+            partner_id=partner_id,
+            url="https://example.org/hook",
+            description="",
+            kinds=[],
+            scheme="hmac",
+            contact=None,
+            language="it",
+            now=now,
+        )
+        sent = await delivery.send_test(db, endpoint, now)
+        invitation = await partners.invite_colleague(
+            db, world.desk.vault, caller, email=f"i{ids.new_id(now)}@example.org", role=VIEWER, language="it", now=now
+        )
+        # Twenty endpoints are the most; those of earlier roles go.
+        for old in (await delivery.endpoints_of(db, partner_id))[:-1]:
+            await delivery.remove_endpoint(db, old, now)
+    user = await person(world, kind, partner_id, VIEWER, email=f"u{ids.new_id(now)}@example.org")
+    chain.of[kind] |= {
+        "token_id": ids.show("token", token.token.id),
+        "endpoint_id": ids.show("endpoint", endpoint.id),
+        "delivery_id": ids.show("delivery", sent.id),
+        "invitation_id": ids.show("invitation", invitation.id),
+        "user_id": ids.show("user", user.id),
+    }
+    return chain
+
+
+async def _headers(world: World, chain: Chain, caller: Caller) -> Headers:
+    kind, role = caller
+    return await session_of(world, await person(world, kind, UUID(chain.of[kind]["partner"]), role))
+
+
+async def _issued_report(world: World, key: Key, distributor_id: UUID) -> UUID:
+    now = world.clock()
+    report = Report(
+        id=ids.new_id(now),
+        distributor_id=distributor_id,
+        starts_at=now,
+        msp_id=key.msp_id,
+        msp_name="",
+        number="2026-00001",
+        document=b"{}",
+        document_sha256=b"\0" * 32,
+        issued_at=now,
+    )
+    async with world.sessions.begin() as db:
+        period = {
+            "starts_at": now,
+            "ends_at": now + timedelta(hours=1),
+            "month": "2026-03",
+            "zone": "UTC",
+            "zone_data": "",
+            "cut_off_at": now + timedelta(hours=1),
+        }
+        db.add(ClosedPeriod(distributor_id=distributor_id, **period))
+        await db.flush()
+        db.add(report)
+        await db.flush()
+        db.add(ReportFile(report_id=report.id, form="json", content=b"{}", sha256=b"\0" * 32))
+        db.add(_report_line(key, report))
+    return report.id
+
+
+def _report_line(key: Key, report: Report) -> ReportLine:
+    return ReportLine(
+        site_id=key.site_id,
+        distributor_id=report.distributor_id,
+        starts_at=report.starts_at,
+        msp_id=key.msp_id,
+        key_id=key.id,
+        name=key.name,
+        key_masked=key.code_masked,
+        state="active",
+        activated_at=report.starts_at,
+        covered_seconds=0,
+        span_seconds=0,
+        gaps=[],
+        flags=[],
+    )
+
+
+async def _registration(world: World) -> str:
+    now = world.clock()
+    async with world.sessions.begin() as db:
+        applicant = partners.Applicant(
+            f"Company {ids.new_id(now)}", "IT", "IT00743110157", "C", "c@example.org", "it", "1", "1"
+        )
+        await partners.register(db, world.desk.vault, applicant, address=None, now=now)
+        row = (await db.scalars(select(partners.Registration).order_by(partners.Registration.id.desc()))).first()
+        assert row is not None
+        row.verified_at = now
+        (await db.get_one(partners.Distributor, world.distributor.id)).territory = ["IT"]
+        # Each approval needs a name of its own.
+        _APPROVAL["name"] = f"Approved {row.id}"
+        return ids.show("registration", row.id)
+
+
+async def _replacement(world: World, chain: Chain) -> str:
+    msp_id = ids.read("msp", chain.ids["msp_id"])
+    assert msp_id is not None
+    now = world.clock()
+    async with world.sessions.begin() as db:
+        vendor = partners.Principal(partners.VENDOR_ID, partners.VENDOR_ID, VENDOR, frozenset(partners.Right))
+        row = await partners.request_replacement(
+            db, vendor, msp_id, email="n@example.org", language="it", reason="lost", now=now
+        )
+    return ids.show("replacement", row.id)
