@@ -3,6 +3,7 @@
 What each role may do is in one table here. A route that is not in it fails the test.
 """
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -74,7 +75,7 @@ ONESELF = {
 }
 RULES: dict[tuple[str, str], Rule] = {
     ("GET", "/v1/keys"): Rule(),
-    ("POST", "/v1/keys"): Rule(MEMBER, frozenset({MSP}), {"name": "New"}, good=201),
+    ("POST", "/v1/keys"): Rule(MEMBER, frozenset({MSP}), {"name": "{fresh}"}, good=201),
     ("GET", "/v1/keys/{key_id}"): Rule(sees=_CHAIN),
     ("PATCH", "/v1/keys/{key_id}"): Rule(MEMBER, body={"reference": "R"}, sees=_CHAIN),
     ("POST", "/v1/keys/{key_id}/code"): Rule(ADMIN, frozenset({MSP}), sees=_CHAIN),
@@ -155,7 +156,7 @@ def routes(app: FastAPI) -> set[tuple[str, str]]:
     return {
         (method, route.path)
         for route in _all_routes(app.routes)
-        for method in route.methods
+        for method in route.methods or ()
         if method not in ("HEAD", "OPTIONS")
     }
 
@@ -217,7 +218,8 @@ def chain_ids(chain: Chain, kind: PartnerKind, table: Rule) -> dict[str, str]:
 def _body(table: Rule, theirs: Chain) -> Any:
     if table.body is None:
         return None
-    return {name: theirs.ids["distributor_id"] if value == "{other}" else value for name, value in table.body.items()}
+    known = {"{other}": theirs.ids["distributor_id"], "{fresh}": secrets.token_hex(4)}
+    return {name: known.get(value, value) if isinstance(value, str) else value for name, value in table.body.items()}
 
 
 def _fill(path: str, known: Mapping[str, str]) -> str:
