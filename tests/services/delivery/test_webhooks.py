@@ -232,7 +232,8 @@ async def test_a_redirect_is_not_followed(world: World, receiver: Receiver, carr
     "address",
     [
         "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1",
-        "::1", "fe80::1", "fd00::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::a00:1", "2002:7f00:1::", "ff02::1",
+        "::1", "fe80::1", "fd00::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::a00:1", "2002:7f00:1::",
+        "ff02::1",
     ],
 )  # fmt: skip
 async def test_no_parcel_goes_to_an_address_that_is_not_on_the_internet(receiver: Receiver, address: str) -> None:
