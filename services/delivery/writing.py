@@ -11,7 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 
 FOLDER = Path(__file__).parent / "templates"
 _SUBJECT = "Subject: "
@@ -43,9 +44,10 @@ def kinds(language: str) -> set[str]:
     return {path.stem for path in (FOLDER / language).glob("*.txt")}
 
 
-def _instant(text: str, language: str) -> str:
+@pass_context
+def _instant(context: Context, text: str) -> str:
     """Write an instant for people: `12 marzo 2026, 09:00 UTC`."""
-    at = datetime.fromisoformat(text)
+    at, language = datetime.fromisoformat(text), context["language"]
     return f"{at.day} {_MONTHS[language].split()[at.month - 1]} {at.year}, {at:%H:%M} UTC"
 
 

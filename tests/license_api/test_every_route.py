@@ -3,11 +3,12 @@
 What each role may do is in one table here. A route that is not in it fails the test.
 """
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import httpx
 import pytest
@@ -80,7 +81,7 @@ ONESELF = {
 }
 RULES: dict[tuple[str, str], Rule] = {
     ("GET", "/v1/keys"): Rule(),
-    ("POST", "/v1/keys"): Rule(MEMBER, frozenset({MSP}), {"name": "{unique}"}, good=201),
+    ("POST", "/v1/keys"): Rule(MEMBER, frozenset({MSP}), {"name": "{fresh}"}, good=201),
     ("GET", "/v1/keys/{key_id}"): Rule(sees=_CHAIN),
     ("PATCH", "/v1/keys/{key_id}"): Rule(MEMBER, body={"reference": "R"}, sees=_CHAIN),
     ("POST", "/v1/keys/{key_id}/code"): Rule(ADMIN, frozenset({MSP}), sees=_CHAIN),
@@ -228,8 +229,8 @@ def chain_ids(chain: Chain, kind: PartnerKind, table: Rule) -> dict[str, str]:
 def _body(table: Rule, theirs: Chain) -> Any:
     if table.body is None:
         return None
-    put = {"{other}": theirs.ids["distributor_id"], "{unique}": f"New {uuid4()}"}
-    return {name: put.get(str(value), value) for name, value in table.body.items()}
+    known = {"{other}": theirs.ids["distributor_id"], "{fresh}": secrets.token_hex(4)}
+    return {name: known.get(value, value) if isinstance(value, str) else value for name, value in table.body.items()}
 
 
 def _fill(path: str, known: Mapping[str, str]) -> str:
