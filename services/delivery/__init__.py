@@ -4,7 +4,8 @@ Promise: what was posted is sent at least once under one id, however long the ot
 called inside a transaction. This feature knows addresses, not partners: whoever posts says to whom.
 """
 
-from services.delivery.outbox import emit, post
+from services.delivery.gathering import gather
+from services.delivery.outbox import Language, emit, post
 from services.delivery.tables import Event, Letter
 
-__all__ = ["Event", "Letter", "emit", "post"]
+__all__ = ["Event", "Language", "Letter", "emit", "gather", "post"]

@@ -4,36 +4,63 @@ Promise: who may see what is decided here alone. `visible_to()` is the one tenan
 rows of its own chain for its own interval, and a stranger's row does not exist for it.
 """
 
-from services.partners.policy import Policy, policy_of, policy_of_msp, set_policy
+from services.partners.policy import Level, Policy, policy_of, policy_of_msp, set_policy
+from services.partners.policy_changes import (
+    Bound,
+    PolicyNotYours,
+    PolicyOutOfBounds,
+    Role,
+    bounds,
+    change_policy,
+    check_values,
+    policy_history,
+    record_change,
+    set_bound,
+)
 from services.partners.register import (
     MspNotApproved,
+    MspSuspended,
     add_distributor,
     add_msp,
     approved_msp,
     begin_site_tenure,
     distributor_of,
     msps_of,
+    pass_site_tenure,
 )
 from services.partners.scope import Principal, visible_to
 from services.partners.tables import Distributor, Msp
 from services.partners.tokens import issue_token, principal_of
 
 __all__ = [
+    "Bound",
     "Distributor",
+    "Level",
     "Msp",
     "MspNotApproved",
+    "MspSuspended",
     "Policy",
+    "PolicyNotYours",
+    "PolicyOutOfBounds",
     "Principal",
+    "Role",
     "add_distributor",
     "add_msp",
     "approved_msp",
     "begin_site_tenure",
+    "bounds",
+    "change_policy",
+    "check_values",
     "distributor_of",
     "issue_token",
     "msps_of",
+    "pass_site_tenure",
+    "policy_history",
     "policy_of",
     "policy_of_msp",
     "principal_of",
+    "record_change",
+    "set_bound",
     "set_policy",
     "visible_to",
 ]

@@ -4,9 +4,9 @@ Promise: an answered heartbeat is durable; a repeat gets its own answer again; n
 fault, and one that is heard again is enabled at once. Locks are taken in the order lines, key, timers.
 """
 
+from services.sites import breaker, clones, commands, flags, inventory, moves, orders, policies
 from services.sites.activation import (
     Activated,
-    Activation,
     CredentialMismatch,
     KeyAlreadyBound,
     KeyRevoked,
@@ -15,16 +15,20 @@ from services.sites.activation import (
     activate,
 )
 from services.sites.bearer import Bearer, read_bearer
-from services.sites.heartbeat import ChangesMissing, DeployedMismatch, Heartbeat, LineBroken
+from services.sites.binding import Activation
+from services.sites.heartbeat import ChangesMissing, DeployedMismatch, Extras, Heartbeat, LineBroken, Origin, Result
 from services.sites.intake import Answer, Desk, take_in
 from services.sites.lease import LeaseSigner
-from services.sites.lease_keys import public_keys, signing_key
+from services.sites.lease_keys import CACHED_SECONDS, public_keys, rotate_signing_key, signing_key
+from services.sites.pace import Pace, TooEarly
 from services.sites.pulse import PULSE_SECONDS, pulse
 from services.sites.roster import SiteView, site_of, sites_of
+from services.sites.seats import RejectedTooLate, Seat, SeatsExhausted, end_seat, reject_seat, seats_of
 from services.sites.silence import Liveness
 from services.sites.sweep import Swept, next_timer_at, sweep
 
 __all__ = [
+    "CACHED_SECONDS",
     "PULSE_SECONDS",
     "Activated",
     "Activation",
@@ -34,6 +38,7 @@ __all__ = [
     "CredentialMismatch",
     "DeployedMismatch",
     "Desk",
+    "Extras",
     "Heartbeat",
     "KeyAlreadyBound",
     "KeyRevoked",
@@ -41,14 +46,33 @@ __all__ = [
     "LeaseSigner",
     "LineBroken",
     "Liveness",
+    "Origin",
+    "Pace",
+    "RejectedTooLate",
+    "Result",
+    "Seat",
+    "SeatsExhausted",
     "SiteView",
     "Swept",
+    "TooEarly",
     "VersionUnsupported",
     "activate",
+    "breaker",
+    "clones",
+    "commands",
+    "end_seat",
+    "flags",
+    "inventory",
+    "moves",
     "next_timer_at",
+    "orders",
+    "policies",
     "public_keys",
     "pulse",
     "read_bearer",
+    "reject_seat",
+    "rotate_signing_key",
+    "seats_of",
     "signing_key",
     "site_of",
     "sites_of",

@@ -16,7 +16,7 @@ from services.usage import Counts, LineId
 
 _COLUMNS = """l.site_id, l.installation_id, l.line, l.credential_sha256, l.key_id, l.told_state, l.heartbeat_seconds,
     l.disable_after_seconds, l.renew_lease_at, l.sequence, l.nonce, l.through, l.receipt, l.server, l.workstation,
-    l.server_plus, l.last_entry_at, l.known_until_at"""
+    l.server_plus, l.last_entry_at, l.known_until_at, l.said_more, l.last_contact_at, l.waiting"""
 
 _LOCK = f"""
 select {_COLUMNS}
@@ -62,6 +62,9 @@ class LockedLine:
     disable_after_seconds: int
     renew_lease_at: datetime
     head: Head
+    said_more: bool = False
+    last_contact_at: datetime | None = None
+    waiting: bool = False
 
     @property
     def id(self) -> LineId:
@@ -139,4 +142,7 @@ def _locked(row: Any) -> LockedLine:
             last_entry_at=row.last_entry_at,
             known_until_at=row.known_until_at,
         ),
+        said_more=row.said_more,
+        last_contact_at=row.last_contact_at,
+        waiting=row.waiting,
     )

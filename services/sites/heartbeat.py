@@ -3,10 +3,11 @@
 `decide` gives one of the outcomes below; `services.sites.intake` reads the heads before and stores the outcome after.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal, NamedTuple
+from uuid import UUID
 
 from services.errors import Kind, Refusal
 from services.sites.bearer import Bearer
@@ -37,6 +38,31 @@ class DeployedMismatch(Refusal):
     code = "deployed_mismatch"
 
 
+class Result(NamedTuple):
+    """What became of a command, as the site says."""
+
+    command_id: UUID
+    outcome: Literal["done", "refused", "failed"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What a heartbeat may bring besides usage; None where it brings nothing of it."""
+
+    results: Sequence[Result] = ()
+    backups: Mapping[str, int] | None = None
+    next_credential_sha256: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """From where a heartbeat came, for telling clones apart."""
+
+    address: str | None
+    hostname: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
     """A well-formed heartbeat. `numbered` tells that the site numbers its changes itself."""
@@ -53,6 +79,8 @@ class Heartbeat:
     numbered: bool = False
     more: bool = False
     resume: bool = False
+    extras: Extras | None = None
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,11 @@ from services.usage.calendar import (
     zone_info,
 )
 from services.usage.entries import Counts, Entry, PlacedEntry, chain, last_counts
+from services.usage.evidence import count_again, stop_counting
 from services.usage.figures import FIGURES, SiteFigures, Span, figure_parameters, figures_of
-from services.usage.ledger import Arrival, LineId, append, counts_at, entry_at, keep_conflicts
+from services.usage.ledger import Arrival, LineId, append, counts_at, entry_at, keep_conflicts, seen_at
 from services.usage.receipts import canonical, first_receipt
-from services.usage.tables import Line
+from services.usage.tables import Line, UsageEntry
 
 __all__ = [
     "FIGURES",
@@ -31,9 +32,11 @@ __all__ = [
     "SiteFigures",
     "Span",
     "UnknownZone",
+    "UsageEntry",
     "append",
     "canonical",
     "chain",
+    "count_again",
     "counts_at",
     "entry_at",
     "figure_parameters",
@@ -44,6 +47,8 @@ __all__ = [
     "month_period",
     "next_period",
     "period_containing",
+    "seen_at",
+    "stop_counting",
     "zone_data_version",
     "zone_info",
 ]

@@ -78,9 +78,7 @@ class Machine:
             "hostname": self.hostname,
         } | fields
 
-    def body(
-        self, sent_at: datetime, deployed: Three, changes: Iterable[Body] | None = None, /, **fields: Any
-    ) -> Body:
+    def body(self, sent_at: datetime, deployed: Three, changes: Iterable[Body] | None = None, /, **fields: Any) -> Body:
         """Its next heartbeat."""
         sent: Body = {
             "sequence": self.sequence + 1,

@@ -27,7 +27,9 @@ TERMS = LeaseTerms(
 )
 
 
-@pytest.mark.parametrize(("heartbeat", "disable", "seconds"), [(900, 14 * DAY, DAY), (3600, DAY, 6171), (900, 900, 900)])
+@pytest.mark.parametrize(
+    ("heartbeat", "disable", "seconds"), [(900, 14 * DAY, DAY), (3600, DAY, 6171), (900, 900, 900)]
+)
 def test_a_lease_is_renewed_after_a_fourteenth_of_the_silence_allowed_or_an_interval(
     heartbeat: int, disable: int, seconds: int
 ) -> None:

@@ -61,8 +61,7 @@ def test_an_outage_moves_the_deadline_by_its_length(outages: list[Outage], due: 
 
 gaps = st.lists(st.integers(1, 400), max_size=8).map(
     lambda steps: [
-        outage(sum(steps[: i + 1]) - 60, sum(steps[: i + 1]) - 60 + steps[i + 1] / 2)
-        for i in range(0, len(steps) - 1)
+        outage(sum(steps[: i + 1]) - 60, sum(steps[: i + 1]) - 60 + steps[i + 1] / 2) for i in range(0, len(steps) - 1)
     ]
 )
 
