@@ -9,8 +9,9 @@ from fastapi import FastAPI
 
 from license_api import problems
 from license_api.attempts import Attempts
+from license_api.contract import contract
 from license_api.deps import Service
-from license_api.requests import RequestIds
+from license_api.requests import BodyLimit, RequestIds
 from license_api.shared_commits import SharedCommits
 from license_api.v1 import activations, health, heartbeats, keys, reports
 from services import sites
@@ -46,15 +47,16 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         summary="Metered licence keys for backup agents",
         description="Site Managers activate keys and send heartbeats; MSPs' programs make keys and read reports.",
         lifespan=life,
-        max_body_size=BODY_BYTES_MAX,
         docs_url=None,
         redoc_url=None,
     )
     problems.install(app)
+    app.add_middleware(BodyLimit, bytes_max=BODY_BYTES_MAX)
     app.add_middleware(RequestIds)
     for router in (activations.router, heartbeats.router, keys.router, keys.site_router, reports.router):
         app.include_router(router)
     app.include_router(health.router)
+    app.openapi = lambda: contract(app)  # type: ignore[method-assign]
     return app
 
 

@@ -104,7 +104,9 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def failed(request: Request, _error: Exception) -> Response:
         body = _problem(500, "internal_error", "The service failed. The request was not carried out.")
-        return _respond(500, {**body, "request_id": request_id_of(request.scope)})
+        request_id = request_id_of(request.scope)
+        # This answer alone does not pass the middleware that would put the header on.
+        return _respond(500, {**body, "request_id": request_id}, {"X-Request-Id": request_id})
 
 
 def is_outage(error: BaseException) -> bool:

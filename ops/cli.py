@@ -1,26 +1,32 @@
 """The `tidemark` command."""
 
 import asyncio
-import logging
 import sys
 from pathlib import Path
 from typing import Annotated
 
-import structlog
 import typer
 import uvicorn
 import yaml
 
 from license_api.app import create_app
 from ops import schema
+from ops.demo import demo as play_demo
+from ops.logs import configure_logs
 from ops.replay.command import months_from, play, read_duration
 from ops.replay.fleet import FLEET_COLUMNS, read_fleet, read_outages
 from ops.replay.rig import Plan
+from ops.up import serve
 from report_worker import main as worker_main
 from services.clock import Clock, SharedClock, system_clock
 from services.settings import Settings
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Tidemark: metered licence keys and their report.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Tidemark: metered licence keys and their report.",
+)
 _ClockFile = Annotated[Path | None, typer.Option("--clock", hidden=True)]
 
 
@@ -42,9 +48,7 @@ def api(clock: _ClockFile = None) -> None:
 @app.command()
 def worker(clock: _ClockFile = None, poll_seconds: Annotated[float, typer.Option(hidden=True)] = 0.5) -> None:
     """Run the report worker."""
-    settings = _ready_settings()
-    if not settings.redis_url:
-        raise typer.BadParameter("TIDEMARK_REDIS_URL is not set")
+    settings = _ready_settings("redis_url")
     asyncio.run(worker_main.run(settings, _clock(clock), poll_seconds=poll_seconds))
 
 
@@ -52,7 +56,11 @@ def worker(clock: _ClockFile = None, poll_seconds: Annotated[float, typer.Option
 def migrate() -> None:
     """Bring the schema up to this version."""
     settings = Settings.load()
-    schema.upgrade(settings.migrate_database_url or settings.database_url)
+    url = settings.migrate_database_url or settings.database_url
+    if not url:
+        raise typer.BadParameter("TIDEMARK_DATABASE_URL is not set")
+    schema.upgrade(url)
+    typer.echo(f"The schema is at {schema.head()}.")
 
 
 @app.command()
@@ -60,6 +68,18 @@ def openapi() -> None:
     """Print the contract of the API."""
     document = create_app(Settings()).openapi()
     yaml.safe_dump(document, sys.stdout, sort_keys=False, allow_unicode=True, width=100)
+
+
+@app.command()
+def demo() -> None:
+    """Play a made-up month of three MSPs and show it."""
+    play_demo()
+
+
+@app.command()
+def up(port: Annotated[int, typer.Option(help="The port of the API; another free one if it is taken.")] = 8080) -> None:
+    """Serve API and worker on this machine until Ctrl-C, with an MSP to try it with."""
+    serve(port)
 
 
 @app.command()
@@ -90,13 +110,12 @@ def replay(
     play(plan, out)
 
 
-def _ready_settings() -> Settings:
+def _ready_settings(*also: str) -> Settings:
     settings = Settings.load()
-    for name in ("database_url", "master_secret"):
+    for name in ("database_url", "master_secret", *also):
         if not getattr(settings, name):
             raise typer.BadParameter(f"TIDEMARK_{name.upper()} is not set")
-    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(level))
+    configure_logs(settings.log_level)
     return settings
 
 

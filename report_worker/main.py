@@ -5,6 +5,7 @@ of its worker's functions has passed. A ring that is lost is made good by the ne
 """
 
 import asyncio
+import json
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -58,35 +59,51 @@ REPORTS = Queue(
 QUEUES = (SHORT, REPORTS)
 _JOBS_AT_ONCE = 4
 _RESTART_SECONDS = 1.0
+_DRAIN_SECONDS = 30
 
 
 async def run(settings: Settings, clock: Clock = system_clock, *, poll_seconds: float = 0.5) -> None:
-    """Serve all queues until SIGTERM or SIGINT; jobs under way are ended first."""
+    """Serve all queues until SIGTERM or SIGINT; then no job is begun, and those under way may end."""
     engine = make_engine(settings.database_url, settings.database_connections)
     tools = Tools(make_sessions(engine), clock)
-    serving = asyncio.gather(*(_serve(queue, settings, tools, poll_seconds) for queue in QUEUES))
-    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, serving.cancel)
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
-        with suppress(asyncio.CancelledError):
-            await serving
+        async with asyncio.TaskGroup() as serving:
+            for queue in QUEUES:
+                serving.create_task(_serve(queue, settings, tools, poll_seconds, stop))
     finally:
         await engine.dispose()
 
 
-async def _serve(queue: Queue, settings: Settings, tools: Tools, poll_seconds: float) -> None:
+async def _serve(queue: Queue, settings: Settings, tools: Tools, poll_seconds: float, stop: asyncio.Event) -> None:
     """Run a queue's worker, and another when Valkey's going away has ended it: nothing is lost with it."""
-    while True:
+    while not stop.is_set():
         worker = make_worker(queue, settings, tools, poll_seconds=poll_seconds)
+        running = asyncio.create_task(worker.async_run())
+        stopped = asyncio.create_task(stop.wait())
         try:
-            await worker.async_run()
-        except (RedisError, OSError) as error:
-            _log.warning("valkey away", queue=queue.name, error=type(error).__name__)
+            await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            with suppress(RedisError, OSError):
-                await worker.close()
-        await asyncio.sleep(_RESTART_SECONDS)
+            stopped.cancel()
+            await _end(worker)
+        await asyncio.wait({running})
+        error = None if running.cancelled() else running.exception()
+        if isinstance(error, RedisError | OSError):
+            _log.warning("valkey away", queue=queue.name, error=type(error).__name__)
+            await asyncio.sleep(_RESTART_SECONDS)
+        elif error is not None:
+            raise error
+
+
+async def _end(worker: Worker) -> None:
+    """Let the jobs under way end, within a time; what is cut off is done by the next worker."""
+    worker.allow_pick_jobs = False
+    if worker.tasks:
+        await asyncio.wait(worker.tasks.values(), timeout=_DRAIN_SECONDS)
+    with suppress(RedisError, OSError, asyncio.CancelledError):
+        await worker.close()
 
 
 def make_worker(
@@ -104,7 +121,8 @@ def make_worker(
         max_jobs=_JOBS_AT_ONCE,
         queue_read_limit=_JOBS_AT_ONCE,
         job_timeout=queue.timeout_seconds,
-        job_completion_wait=30,
+        job_serializer=_write,
+        job_deserializer=json.loads,
         poll_delay=poll_seconds,
         keep_result=0,
         max_tries=1,
@@ -121,7 +139,9 @@ class Bell:
 
     async def __aenter__(self) -> Self:
         """Connect to Valkey."""
-        self._pool = await create_pool(redis_settings(self._settings.redis_url))
+        self._pool = await create_pool(
+            redis_settings(self._settings.redis_url), job_serializer=_write, job_deserializer=json.loads
+        )
         return self
 
     async def __aexit__(self, *_error: object) -> None:
@@ -134,6 +154,11 @@ class Bell:
         if self._pool is None:
             raise RuntimeError("the bell is not connected")
         await self._pool.enqueue_job(job, _queue_name=queue_name(queue, self._settings))
+
+
+def _write(job: dict[str, Any]) -> bytes:
+    """Write a job as JSON: arq's own pickle would run what anyone with access to Valkey put there."""
+    return json.dumps(job, default=str).encode()
 
 
 def queue_name(queue: Queue, settings: Settings) -> str:

@@ -10,6 +10,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -18,6 +19,14 @@ from joserfc.jwk import OKPKey
 
 ALGORITHM = "Ed25519"
 _NONCE_BYTES = 12
+
+
+class SealBroken(Exception):
+    """This was sealed under another master secret, for another row, or has been changed."""
+
+    def __str__(self) -> str:
+        """Say what is the matter."""
+        return (self.__doc__ or "").strip()
 
 
 class Vault:
@@ -49,8 +58,11 @@ class Vault:
         return nonce + self._seal.encrypt(nonce, plain, context)
 
     def open(self, sealed: bytes, context: bytes) -> bytes:
-        """Decrypt what `seal` made; raises if it was made for another row or changed."""
-        return self._seal.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context)
+        """Decrypt what `seal` made; raises `SealBroken`."""
+        try:
+            return self._seal.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context)
+        except InvalidTag:
+            raise SealBroken from None
 
 
 def digest(text: str) -> bytes:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-COUNT_MAX: Final = 10_000_000
+COUNT_MAX: Final = 1_000_000  # the service takes no more, and an entry that it refuses would block all later ones
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,14 +33,14 @@ def ground() -> Iterator[Ground]:
         yield laid
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def settings(ground: Ground) -> Settings:
     return ground.settings
 
 
 @pytest.fixture(scope="session")
-async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
-    made = make_engine(settings.database_url)
+async def engine(ground: Ground) -> AsyncIterator[AsyncEngine]:
+    made = make_engine(ground.settings.database_url)
     yield made
     await made.dispose()
 
@@ -58,7 +58,7 @@ async def db(sessions: Sessions) -> AsyncIterator[AsyncSession]:
         yield session
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def vault(settings: Settings) -> Vault:
     return Vault(settings.master_secret.get_secret_value())
 
@@ -71,7 +71,7 @@ def clock() -> TestClock:
 @pytest.fixture
 async def desk(sessions: Sessions, vault: Vault, settings: Settings, clock: TestClock) -> Desk:
     async with sessions.begin() as db:
-        return Desk(vault, LeaseSigner(settings.issuer, await sites.signing_key(db, vault, clock())))
+        return Desk(vault, LeaseSigner(settings.issuer, await sites.signing_key(db, vault, clock())), Pace(early_allowed=1_000_000))
 
 
 @pytest.fixture

@@ -5,7 +5,16 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 from services import ids
 
@@ -31,6 +40,15 @@ def _check_instant(text: str) -> str:
     if datetime.fromisoformat(text).year not in _YEARS:
         raise ValueError("the year is out of range")
     return text
+
+
+def _check_uuid(value: Any) -> Any:
+    """Refuse other spellings of a UUID: a receipt covers the text that was sent."""
+    if isinstance(value, UUID):
+        return value
+    if not isinstance(value, str) or str(UUID(value)) != value:
+        raise ValueError("an id is a UUID of 36 characters, lower-case and hyphenated")
+    return value
 
 
 def decode(text: str) -> bytes:
@@ -60,7 +78,7 @@ Name = Annotated[str, _line(1, 200)]
 Note = Annotated[str, _line(0, 2000)]
 Nonce = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{22}$")]
 Sha256Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-InstallationId = Annotated[UUID, WithJsonSchema({"type": "string", "format": "uuid"})]
+InstallationId = Annotated[UUID, BeforeValidator(_check_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]
 
 Instant = Annotated[datetime, PlainSerializer(_show_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
 

@@ -135,7 +135,7 @@ async def list_keys(
     "/v1/keys/{key_id}",
     operation_id="getKey",
     summary="One key",
-    responses=described(Absent, Unauthenticated),
+    responses=described(Absent, Invalid, Unauthenticated),
 )
 async def get_key(key_id: str, caller: Caller, db: Db) -> KeyShown:
     """As it stands now."""
@@ -146,7 +146,7 @@ async def get_key(key_id: str, caller: Caller, db: Db) -> KeyShown:
     "/v1/keys/{key_id}/timeline",
     operation_id="getKeyTimeline",
     summary="What happened to a key",
-    responses=described(Absent, Unauthenticated),
+    responses=described(Absent, Invalid, Unauthenticated),
 )
 async def get_timeline(key_id: str, caller: Caller, db: Db) -> Timeline:
     """Each change of state: when, from, to, why, by whom."""
@@ -173,7 +173,7 @@ async def list_sites(
     "/v1/sites/{site_id}",
     operation_id="getSite",
     summary="One site and how it is doing",
-    responses=described(Absent, Unauthenticated),
+    responses=described(Absent, Invalid, Unauthenticated),
 )
 async def get_site(site_id: str, caller: Caller, db: Db, now: Now) -> SiteShown:
     """Liveness is derived as it is read."""

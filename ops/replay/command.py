@@ -35,36 +35,41 @@ def months_from(zone: str, first: str, count: int) -> list[Period]:
 
 
 def play(plan: Plan, folder: Path) -> None:
-    """Play the plan on a fresh stack and write what comes of it."""
+    """Play the plan on a fresh stack, write what comes of it, and show it."""
     console = Console()
+    started = time.monotonic()
+    results, figures = run_plan(plan, folder, console)
+    console.print("\n[bold]Deployed Agents Report[/bold]\n")
+    for document in results.documents:
+        print_report(console, document)
+    console.print(
+        f"{figures.heartbeats:,} heartbeats, {figures.changes:,} changes, {results.count('disabled')} disabled, "
+        f"{results.count('enabled')} enabled, {time.monotonic() - started:.1f} seconds. Files are in {folder}."
+    )
+
+
+def run_plan(plan: Plan, folder: Path, console: Console) -> tuple[Results, Figures]:
+    """Play the plan on a fresh stack with a bar that moves, and write what comes of it."""
     folder.mkdir(parents=True, exist_ok=True)
     results = Results(plan, folder)
-    started = time.monotonic()
-    with lay_ground() as ground, start_stack(ground, simulated_from=plan.starts_at) as stack, _progress(console) as bar:
-        task = bar.add_task("", total=(plan.periods[-1].ends_at - plan.starts_at).total_seconds())
+    with _progress(console) as bar:
+        task = bar.add_task("starting", total=(plan.periods[-1].ends_at - plan.starts_at).total_seconds())
 
         def show(now: datetime) -> None:
-            day = f"{now:%Y-%m-%d}"
-            bar.update(task, completed=(now - plan.starts_at).total_seconds(), description=day)
+            bar.update(task, completed=(now - plan.starts_at).total_seconds(), description=f"{now:%Y-%m-%d}")
 
-        figures = uvloop.run(run_replay(plan, stack, show, results.gather))
-    print_report(console, results.documents)
-    _print_figures(console, figures, results, time.monotonic() - started, folder)
+        with lay_ground() as ground, start_stack(ground, simulated_from=plan.starts_at) as stack:
+            figures = uvloop.run(run_replay(plan, stack, show, results.gather))
+    return results, figures
 
 
 def _progress(console: Console) -> Progress:
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description:>10}"),
         BarColumn(),
         TextColumn("{task.percentage:.0f} %"),
         TimeElapsedColumn(),
         console=console,
-    )
-
-
-def _print_figures(console: Console, figures: Figures, results: Results, seconds: float, folder: Path) -> None:
-    events = results.events
-    console.print(
-        f"{figures.heartbeats:,} heartbeats, {figures.changes:,} changes, {events.get('disabled', 0)} disabled, "
-        f"{events.get('enabled', 0)} enabled, {seconds:.1f} seconds. Files are in {folder}."
+        refresh_per_second=4,
+        transient=True,
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import select
@@ -28,7 +29,7 @@ class Results:
     plan: Plan
     folder: Path
     documents: list[dict[str, Any]] = field(default_factory=list)
-    events: dict[str, int] = field(default_factory=dict)
+    events: list[tuple[datetime, str, str]] = field(default_factory=list)
 
     async def gather(self, sessions: Sessions, world: World, url: str) -> None:
         """Write the timeline, each month's peaks, and download every issued report."""
@@ -40,15 +41,17 @@ class Results:
                 await self._download(http, msp)
 
     async def _write_timeline(self, sessions: Sessions) -> None:
-        rows = []
         async with sessions() as db:
             for key in await db.scalars(select(Key)):
-                rows += [(event.at, key.name, event.event) for event in await keys.timeline(db, key)]
-        rows = [row for row in rows if row[2] != "issued"]
-        for _, _, event in rows:
-            self.events[event] = self.events.get(event, 0) + 1
-        shown = [(show(at), name, event) for at, name, event in sorted(rows)]
-        write_csv(self.folder / "timeline.csv", ("at", "site", "event"), shown)
+                events = [(event.at, key.name, event.event) for event in await keys.timeline(db, key)]
+                self.events += [event for event in events if event[2] != "issued"]
+        self.events.sort()
+        rows = [(show(at), name, event) for at, name, event in self.events]
+        write_csv(self.folder / "timeline.csv", ("at", "site", "event"), rows)
+
+    def count(self, event: str) -> int:
+        """Give how often something happened to a key."""
+        return sum(1 for _, _, happened in self.events if happened == event)
 
     async def _write_peaks(self, sessions: Sessions, world: World, period: Period) -> None:
         """Write the peaks as the ledger knows them at the end of the run."""
@@ -89,26 +92,28 @@ def write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]
         writer.writerows(rows)
 
 
-def print_report(console: Console, documents: Sequence[dict[str, Any]]) -> None:
-    """Show the issued reports as one table."""
-    table = Table(title="Deployed Agents Report", title_justify="left", header_style="bold")
-    table.add_column("MSP")
-    table.add_column("month")
-    table.add_column("site")
-    for name in ("server", "workstation", "server plus", "at one time", "coverage %"):
-        table.add_column(name, justify="right")
-    table.add_column("notes")
-    for document in documents:
-        msp = f"{document['msp']}\nno. {document['number']}"
-        for line in document["lines"]:
-            table.add_row(msp, document["period"]["month"], line["site"], *_cells(line), " ".join(line["flags"]))
-            msp = ""
-        totals = document["totals"]
-        charged = [str(totals[name]) for name in ("server", "workstation", "server_plus")]
-        table.add_row("", "", f"charged: {totals['charged']}", *charged, "", "", "", style="bold", end_section=True)
+def print_report(console: Console, document: dict[str, Any]) -> None:
+    """Show an issued report as a table."""
+    totals = document["totals"]
+    title = f"{document['msp']}, {document['period']['month']}, report no. {document['number']}"
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    table.show_footer, table.show_edge, table.padding = True, False, (0, 1, 0, 0)
+    table.add_column("site", f"charged: {totals['charged']:,}", no_wrap=True)
+    for name, shown in (("server", "server"), ("workstation", "workstation"), ("server_plus", "server plus")):
+        table.add_column(shown, f"{totals[name]:,}", justify="right", no_wrap=True)
+    table.add_column("together", justify="right", no_wrap=True)
+    table.add_column("known", justify="right", no_wrap=True)
+    table.add_column("notes", no_wrap=True)
+    for line in document["lines"]:
+        table.add_row(line["site"], *_cells(line), " ".join(line["flags"]))
     console.print(table)
+    console.print()
 
 
 def _cells(line: dict[str, Any]) -> list[str]:
     peaks = [line[name] for name in TYPES]
-    return [*("-" if peak is None else str(peak["peak"]) for peak in peaks), line["coverage_percent"]]
+    return [*("-" if peak is None else f"{peak['peak']:,}" for peak in peaks), _known(line["coverage_percent"])]
+
+
+def _known(percent: str) -> str:
+    return f"{percent.removesuffix('.00')}%"

@@ -22,17 +22,22 @@ class CutOff(httpx.AsyncBaseTransport):
     """The network as one site sees it: real, but for its outages, when it reaches nothing."""
 
     def __init__(
-        self, real: httpx.AsyncBaseTransport, clock: Clock, outages: Sequence[tuple[datetime, datetime]]
+        self,
+        real: httpx.AsyncBaseTransport,
+        clock: Clock,
+        outages: Sequence[tuple[datetime, datetime]],
+        activated_at: datetime,
     ) -> None:
-        """Stand before the real transport."""
+        """Stand before the real transport; at the instant of activation every site reaches the service."""
         self._real = real
         self._clock = clock
         self._outages = outages
+        self._activated_at = activated_at
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Pass the request on, or fail as an unplugged cable would."""
         now = self._clock()
-        if any(begin <= now < end for begin, end in self._outages):
+        if now > self._activated_at and any(begin <= now < end for begin, end in self._outages):
             raise httpx.ConnectError("the site reaches nothing", request=request)
         return await self._real.handle_async_request(request)
 

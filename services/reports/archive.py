@@ -59,7 +59,7 @@ async def issued(db: AsyncSession, principal: Principal, *, after: UUID | None, 
         .limit(limit)
     )
     rows = await db.execute(query if after is None else query.where(Report.id > after))
-    return [IssuedReport(*row) for row in rows.tuples()]  # type: ignore[arg-type]
+    return [IssuedReport(*row) for row in rows]  # type: ignore[arg-type]
 
 
 async def file_of(db: AsyncSession, principal: Principal, report_id: UUID, form: str) -> bytes:

@@ -146,7 +146,7 @@ async def issue(db: AsyncSession, report_id: UUID, forms: dict[str, bytes]) -> b
 async def _distributors(db: AsyncSession) -> list[tuple[Distributor, datetime | None]]:
     last = select(func.max(ClosedPeriod.ends_at)).where(ClosedPeriod.distributor_id == Distributor.id)
     rows = await db.execute(select(Distributor, last.scalar_subquery()).order_by(Distributor.id))
-    return [(distributor, ended) for distributor, ended in rows.tuples()]
+    return [(distributor, ended) for distributor, ended in rows]
 
 
 async def _next_of(db: AsyncSession, distributor: Distributor, ended: datetime | None) -> Due:

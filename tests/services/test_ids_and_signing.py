@@ -4,12 +4,11 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from cryptography.exceptions import InvalidTag
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services import ids
-from services.signing import SigningKey, Vault
+from services.signing import SealBroken, SigningKey, Vault
 
 NOW = datetime(2026, 3, 10, 9, 0, tzinfo=UTC)
 
@@ -18,7 +17,18 @@ def test_ids_are_version_7_and_sort_by_time() -> None:
     made = [ids.new_id(NOW + timedelta(milliseconds=step)) for step in range(50)]
     assert made == sorted(made)
     assert {one.version for one in made} == {7}
-    assert len({ids.new_id(NOW) for _ in range(50)}) == 50
+
+
+def test_ids_of_one_instant_sort_by_the_order_of_the_calls() -> None:
+    made = [ids.new_id(NOW) for _ in range(10_000)]
+    assert made == sorted(set(made))
+
+
+def test_a_clock_that_is_set_back_makes_ids_of_its_time_again() -> None:
+    ids.new_id(NOW + timedelta(days=1))
+    back = ids.new_id(NOW)
+    assert back < ids.new_id(NOW + timedelta(seconds=1))
+    assert back.int >> 80 == int(NOW.timestamp() * 1000)
 
 
 @given(value=st.uuids())
@@ -41,7 +51,7 @@ def test_a_sealed_secret_opens_only_in_the_row_it_was_sealed_for() -> None:
     assert vault.open(sealed, b"row 1") == b"code"
     assert b"code" not in sealed
     for opener, context in ((vault, b"row 2"), (Vault("n" * 32), b"row 1")):
-        with pytest.raises(InvalidTag):
+        with pytest.raises(SealBroken):
             opener.open(sealed, context)
 
 
@@ -58,3 +68,9 @@ def test_a_short_master_secret_is_refused() -> None:
 def test_a_signing_key_is_named_by_its_thumbprint_and_read_back() -> None:
     key = SigningKey.make()
     assert SigningKey.from_private(key.private_pem()).kid == key.kid
+
+
+def test_ids_of_one_millisecond_come_in_the_order_in_which_they_were_made() -> None:
+    made = [ids.new_id(NOW) for _ in range(10_000)]
+    assert made == sorted(made)
+    assert len(set(made)) == len(made)

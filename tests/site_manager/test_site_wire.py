@@ -21,7 +21,7 @@ from site_manager.wire import (
     standalones_entry,
 )
 
-numbers = st.integers(0, 10_000_000)
+numbers = st.integers(0, 1_000_000)
 counts = st.builds(Counts, numbers, numbers, numbers)
 instants = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)).map(instant)  # noqa: DTZ001
 places = st.integers(1, 2**53 - 8)
@@ -58,7 +58,7 @@ def test_instants_are_utc_with_seconds_or_six_digits() -> None:
         instant(datetime(2026, 10, 1))  # noqa: DTZ001
 
 
-@pytest.mark.parametrize("count", [-1, True, 1.0, "5", 10_000_001])
+@pytest.mark.parametrize("count", [-1, True, 1.0, "5", 1_000_001])
 def test_a_count_that_is_none_is_refused(count: object) -> None:
     with pytest.raises(ValueError, match="count"):
         Counts(server=count)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ import services.sites.command_tables
 import services.sites.tables  # noqa: F401 - every table has joined the metadata
 from services.db import Row
 
-_DELETE_ALL = "; ".join(f"delete from {table.name}" for table in reversed(Row.metadata.sorted_tables))  # noqa: S608
+_DELETE_ALL = "; ".join(f"delete from {table.name}" for table in reversed(Row.metadata.sorted_tables))
 
 
 async def wipe(engine: AsyncEngine) -> None:

@@ -14,6 +14,7 @@ from services import ids
 from services.sites import Activated, Activation, Answer, Heartbeat, read_bearer
 
 Body = dict[str, Any]
+NOWHERE = UUID(int=0)
 Three = tuple[int, int, int]
 """Servers, workstations, Server Plus."""
 
@@ -47,7 +48,7 @@ class Machine:
     secret: str = field(default_factory=lambda: base64url(secrets.token_bytes(32)))
     hostname: str = "backup01"
     version: str = "7.2.1"
-    site_id: UUID = UUID(int=0)
+    site_id: UUID = NOWHERE
     sequence: int = 0
     through: int = 0
     echo: str = ""
@@ -101,7 +102,7 @@ class Machine:
 
     def learn(self, said: Activated | Answer | Mapping[str, Any]) -> None:
         """Keep what it was told."""
-        told = said if isinstance(said, Mapping) else {name: getattr(said, name, None) for name in _TOLD}
+        told: Mapping[str, Any] = said if isinstance(said, Mapping) else {n: getattr(said, n, None) for n in _TOLD}
         site_id, receipt = told.get("site_id"), told["receipt"]
         if site_id is not None:
             self.site_id = site_id if isinstance(site_id, UUID) else ids.read("site", site_id) or self.site_id

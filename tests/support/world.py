@@ -18,9 +18,10 @@ from services.db import Sessions
 from services.errors import Refusal
 from services.keys import IssuedKey, Key
 from services.partners import Distributor, Msp
+from services.partners.policy import PROGRAMME_ID
 from services.reports.document import Document
 from services.reports.tables import Report
-from services.sites import Activated, Answer, Desk, Swept
+from services.sites import Activated, Answer, Desk, Swept, standing
 from services.usage import SiteFigures, Span, figures_of, period_containing
 from tests.support.clock import TestClock
 from tests.support.machine import Body, Machine, Three
@@ -55,9 +56,10 @@ class World:
             msp_id = (msp or self.msp).id
             return await partners.issue_token(db, msp_id=msp_id, name="p", now=self.clock(), expires_at=expires_at)
 
-    async def policy(self, level: partners.policy.Level = "programme", **values: int) -> None:  # type: ignore[name-defined]
+    async def policy(self, **values: int) -> None:
+        """Set values of the programme."""
         async with self.sessions.begin() as db:
-            await partners.set_policy(db, level, **values)
+            await partners.set_policy(db, "programme", PROGRAMME_ID, **values)
 
     async def key(self, name: str = "Hotel Adria", msp: Msp | None = None, reference: str | None = None) -> IssuedKey:
         async with self.sessions.begin() as db:
@@ -89,7 +91,7 @@ class World:
             for name, value in instants.items():
                 setattr(key, name, value)
             await db.flush()
-            await sites.standing.tell(db, key)  # type: ignore[attr-defined]
+            await standing.tell(db, key)
 
     # --- machines ------------------------------------------------------------------------------------------
 

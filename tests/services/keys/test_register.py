@@ -68,3 +68,16 @@ async def test_a_site_that_does_not_exist_has_no_key(world: World) -> None:
     async with world.sessions() as db:
         with pytest.raises(Absent):
             await keys.of_site_for_update(db, world.msp.id)
+
+
+async def test_events_of_one_instant_keep_the_order_in_which_they_happened(world: World) -> None:
+    """A report's state and flags follow from the last event too: issued and activated at once must end active."""
+    issued = await world.key()
+    async with world.sessions.begin() as db:
+        key = await keys.of_site_for_update(db, issued.key.site_id)
+        for _ in range(6):
+            keys.disable(db, key, at=world.clock(), now=world.clock())
+            keys.enable(db, key, now=world.clock())
+    async with world.sessions() as db:
+        events = [event.event for event in await keys.timeline(db, issued.key)]
+    assert events == ["issued", *["disabled", "enabled"] * 6]

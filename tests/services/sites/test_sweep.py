@@ -4,16 +4,17 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from services import sites
 from services.keys import KeyState
+from services.partners import Principal
 from services.sites import Liveness, SiteView, Swept
 from services.sites.pulse import outages
 from services.sites.silence import Outage
 from services.sites.tables import SilenceTimer
-from services.partners import Principal
 from tests.support.clock import START
+from tests.support.locks import somebody_waits_for_a_lock
 from tests.support.machine import Machine
 from tests.support.world import World
 
@@ -87,18 +88,9 @@ async def test_a_heartbeat_in_between_wins(world: World) -> None:
     async with world.sessions.begin() as db:
         await sites.take_in(db, world.desk, [(machine.heartbeat(body), world.clock())])
         sweeping = asyncio.create_task(world.sweep())
-        await until_somebody_waits_for_a_lock(world)
+        await somebody_waits_for_a_lock(world.sessions)
     assert await sweeping == Swept(0, 1)
     assert (await world.key_of(machine)).state is KeyState.ACTIVE
-
-
-async def until_somebody_waits_for_a_lock(world: World) -> None:
-    async with world.sessions() as db:
-        for _ in range(2_000):
-            if await db.scalar(text("select count(*) from pg_locks where not granted")):
-                return
-            await asyncio.sleep(0.002)
-    raise AssertionError("nobody waits for a lock")
 
 
 @pytest.mark.parametrize("days", [15, 400])
@@ -134,6 +126,7 @@ async def test_a_suspended_key_that_also_fell_silent_stays_suspended_when_it_spe
     await world.pass_time(days=15)
     await world.sweep()
     assert (await world.beat(machine, (1, 0, 0))).state is KeyState.SUSPENDED
+    assert (await world.timeline(machine))[-1][0] == "disabled"
     await world.mark_key(machine, suspended_at=None)
     assert (await world.beat(machine, (1, 0, 0))).state is KeyState.ACTIVE
 

@@ -1,0 +1,98 @@
+"""A request is committed before it is answered: if the commit fails the caller never sees success."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.keys import Key
+from services.sites.tables import Installation
+from services.usage.tables import UsageEntry
+from tests.support.machine import Machine
+from tests.support.problems import problem
+from tests.support.world import World
+
+# PostgreSQL itself refuses at COMMIT, and not before, as it does when its disk is full.
+_REFUSE = """
+create function refuse() returns trigger language plpgsql as
+    $$ begin raise exception 'no space' using errcode = 'disk_full'; end $$;
+create constraint trigger refuse after insert on key_events deferrable initially deferred
+    for each row execute function refuse();
+create constraint trigger refuse after insert on usage_entries deferrable initially deferred
+    for each row execute function refuse();
+"""
+_RELENT = "drop function refuse() cascade"
+
+
+@asynccontextmanager
+async def refusing(engine: AsyncEngine) -> AsyncIterator[None]:
+    await _run(engine, _REFUSE)
+    try:
+        yield
+    finally:
+        await _run(engine, _RELENT)
+
+
+async def _run(engine: AsyncEngine, script: str) -> None:
+    async with engine.begin() as connection:
+        raw = await connection.get_raw_connection()
+        assert raw.driver_connection is not None
+        await raw.driver_connection.execute(script)
+
+
+async def _count(world: World, table: type) -> int:
+    async with world.sessions() as db:
+        return int(await db.scalar(select(func.count()).select_from(table)) or 0)
+
+
+async def test_a_key_that_cannot_be_committed_is_not_answered_201(
+    client: httpx.AsyncClient, world: World, engine: AsyncEngine
+) -> None:
+    headers = {"Authorization": f"Bearer {await world.token()}"}
+    async with refusing(engine):
+        answer = await client.post("/v1/keys", json={"name": "Hotel Adria"}, headers=headers)
+    problem(answer, 503, "unavailable")
+    assert int(answer.headers["retry-after"]) > 0
+    assert await _count(world, Key) == 0
+    again = await client.post("/v1/keys", json={"name": "Hotel Adria"}, headers=headers)
+    assert again.status_code == 201
+
+
+async def test_an_activation_that_cannot_be_committed_is_not_answered_201(
+    client: httpx.AsyncClient, world: World, engine: AsyncEngine
+) -> None:
+    machine = Machine((await world.key()).code)
+    async with refusing(engine):
+        answer = await client.post("/v1/activations", json=machine.activation_body())
+    problem(answer, 503, "unavailable")
+    assert await _count(world, Installation) == 0
+    assert (await client.post("/v1/activations", json=machine.activation_body())).status_code == 201
+
+
+async def test_a_heartbeat_that_cannot_be_committed_is_not_answered_200(
+    client: httpx.AsyncClient, world: World, engine: AsyncEngine
+) -> None:
+    machine = await world.activated()
+    body = machine.body(world.clock(), (1, 0, 0))
+    async with refusing(engine):
+        answer = await client.post("/v1/heartbeats", json=body, headers=machine.headers)
+    problem(answer, 503, "unavailable")
+    assert await _count(world, UsageEntry) == 0
+    again = await client.post("/v1/heartbeats", json=body, headers=machine.headers)
+    assert (again.status_code, again.json()["through"]) == (200, 1)
+
+
+async def test_a_failure_of_our_own_is_500_says_nothing_of_it_and_leaves_nothing(
+    client: httpx.AsyncClient, world: World, engine: AsyncEngine
+) -> None:
+    headers = {"Authorization": f"Bearer {await world.token()}"}
+    await _run(engine, "alter table key_events rename to elsewhere")
+    try:
+        answer = await client.post("/v1/keys", json={"name": "Hotel Adria"}, headers=headers)
+    finally:
+        await _run(engine, "alter table elsewhere rename to key_events")
+    problem(answer, 500, "internal_error")
+    assert "key_events" not in answer.text
+    assert await _count(world, Key) == 0

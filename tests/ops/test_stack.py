@@ -1,0 +1,53 @@
+"""The whole service as processes: a site and an MSP over real HTTP, a month closed by the real worker."""
+
+import asyncio
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from ops.ground import Ground
+from ops.stack import start_stack
+from report_worker.main import REPORTS, Bell
+from tests.support.clock import START
+from tests.support.machine import Machine, change
+from tests.support.world import World
+
+pytestmark = pytest.mark.usefixtures("world")
+
+
+async def test_a_month_from_the_first_key_to_the_downloaded_report(ground: Ground, world: World) -> None:
+    token = {"Authorization": f"Bearer {await world.token()}"}
+    running = start_stack(ground, simulated_from=START)
+    stack = await asyncio.to_thread(running.__enter__)
+    try:
+        assert stack.clock is not None
+        async with httpx.AsyncClient(base_url=stack.url) as http:
+            made = (await http.post("/v1/keys", json={"name": "Hotel Adria"}, headers=token)).json()
+            machine = Machine(made["code"])
+            machine.learn((await http.post("/v1/activations", json=machine.activation_body())).json())
+            peak_at = START + timedelta(hours=1)
+            stack.clock.set(START + timedelta(hours=2))
+            changes = [change(1, START, (1, 140, 0)), change(2, peak_at, (1, 150, 0))]
+            changes.append(change(3, START + timedelta(hours=2), (1, 149, 0)))
+            body = machine.body(START + timedelta(hours=2), (1, 149, 0), changes)
+            answer = await http.post("/v1/heartbeats", json=body, headers=machine.headers)
+            assert (answer.status_code, answer.json()["through"]) == (200, 3)
+            stack.clock.set(START + timedelta(days=23))
+            async with Bell(stack.settings) as bell:
+                await bell.ring(REPORTS, "close_periods")
+            report = await _first_report(http, token)
+            csv = await http.get(f"/v1/reports/{report}/csv", headers=token)
+    finally:
+        await asyncio.to_thread(running.__exit__, None, None, None)
+    assert "Hotel Adria" in csv.text
+    assert ",150,2026-03-10T10:00:00Z," in csv.text
+
+
+async def _first_report(http: httpx.AsyncClient, token: dict[str, str]) -> str:
+    async with asyncio.timeout(30):
+        while True:
+            items = (await http.get("/v1/reports", headers=token)).json()["items"]
+            if items:
+                return str(items[0]["id"])
+            await asyncio.sleep(0.05)
