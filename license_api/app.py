@@ -11,9 +11,11 @@ from license_api import problems
 from license_api.attempts import Attempts
 from license_api.contract import contract
 from license_api.deps import Service
-from license_api.requests import BodyLimit, RequestIds
+from license_api.idle_connection import IdleConnection
+from license_api.requests import BODY_BYTES_MAX, BodyLimit, RequestIds
 from license_api.shared_commits import SharedCommits
 from license_api.v1 import activations, health, heartbeats, keys, reports
+from license_api.v1.heartbeat_door import LicenseApi
 from services import sites
 from services.clock import Clock, system_clock
 from services.db import Sessions, make_engine, make_sessions
@@ -21,7 +23,6 @@ from services.settings import Settings
 from services.signing import Vault
 from services.sites import Desk, LeaseSigner
 
-BODY_BYTES_MAX = 256 * 1024
 _log = structlog.get_logger()
 
 
@@ -31,17 +32,19 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
         engine = make_engine(settings.database_url, settings.database_connections)
+        idle = IdleConnection(make_engine(settings.database_url, 1))
         try:
-            app.state.service = made = await _make_service(settings, clock, make_sessions(engine))
+            app.state.service = made = await _make_service(settings, clock, make_sessions(engine), idle)
             pulse = asyncio.create_task(_keep_pulse(made))
             yield
             pulse.cancel()
             with suppress(asyncio.CancelledError):
                 await pulse
         finally:
+            await idle.close()
             await engine.dispose()
 
-    app = FastAPI(
+    app = LicenseApi(
         title="Tidemark License API",
         version="1.0.0",
         summary="Metered licence keys for backup agents",
@@ -60,7 +63,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     return app
 
 
-async def _make_service(settings: Settings, clock: Clock, sessions: Sessions) -> Service:
+async def _make_service(settings: Settings, clock: Clock, sessions: Sessions, idle: IdleConnection) -> Service:
     vault = Vault(settings.master_secret.get_secret_value())
     async with sessions.begin() as db:
         key = await sites.signing_key(db, vault, clock())
@@ -69,7 +72,7 @@ async def _make_service(settings: Settings, clock: Clock, sessions: Sessions) ->
         sessions=sessions,
         clock=clock,
         desk=desk,
-        heartbeats=SharedCommits(sessions, desk),
+        heartbeats=SharedCommits(sessions, idle, desk, clock),
         attempts=Attempts(settings.redis_url),
     )
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
+import asyncpg
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -28,6 +29,8 @@ _STATUS = {
     Kind.UNAVAILABLE: 503,
 }
 _RETRY_AFTER_SECONDS = 5
+# Classes of SQLSTATE: connection, resources, operator intervention, system.
+_AWAY = ("08", "53", "57", "58")
 _log = structlog.get_logger()
 
 
@@ -103,19 +106,20 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def failed(request: Request, _error: Exception) -> Response:
-        body = _problem(500, "internal_error", "The service failed. The request was not carried out.")
-        request_id = request_id_of(request.scope)
-        # This answer alone does not pass the middleware that would put the header on.
-        return _respond(500, {**body, "request_id": request_id}, {"X-Request-Id": request_id})
+        return failure(request_id_of(request.scope))
 
 
 def is_outage(error: BaseException) -> bool:
     """Tell whether an error means that the database is away, starting or ending, not that a statement was wrong."""
     if isinstance(error, PoolTimeout | OSError | asyncio.TimeoutError):
         return True
+    if isinstance(error, asyncpg.InterfaceError):  # a closed connection; with ValueError: a bad argument
+        return not isinstance(error, ValueError)
+    if isinstance(error, asyncpg.PostgresError):
+        return str(error.sqlstate)[:2] in _AWAY
     state = getattr(getattr(error, "orig", None), "sqlstate", None) if isinstance(error, DBAPIError) else None
     gone = isinstance(error, DBAPIError) and (error.connection_invalidated or state is None)
-    return gone or (state is not None and state[:2] in ("08", "53", "57", "58"))
+    return gone or (state is not None and state[:2] in _AWAY)
 
 
 def respond(refusal: Refusal, request_id: str, errors: Sequence[dict[str, str]] = ()) -> Response:
@@ -126,6 +130,13 @@ def respond(refusal: Refusal, request_id: str, errors: Sequence[dict[str, str]] 
     if refusal.kind in (Kind.UNAVAILABLE, Kind.TOO_MANY):
         headers["Retry-After"] = str(refusal.retry_after or _RETRY_AFTER_SECONDS)
     return _respond(status_of(refusal), _body(refusal, request_id, errors), headers)
+
+
+def failure(request_id: str) -> Response:
+    """Answer for a fault of ours; the log says which."""
+    body = _problem(500, "internal_error", "The service failed. The request was not carried out.")
+    # This answer alone does not pass the middleware that would put the header on.
+    return _respond(500, {**body, "request_id": request_id}, {"X-Request-Id": request_id})
 
 
 def request_id_of(scope: Any) -> str:

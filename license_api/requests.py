@@ -9,6 +9,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from license_api.problems import request_id_of, respond
 from services.errors import BodyTooLarge
 
+BODY_BYTES_MAX = 256 * 1024
+
 
 class RequestIds:
     """Pure ASGI middleware; one that wraps requests in tasks would halve the throughput."""

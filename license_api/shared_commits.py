@@ -1,59 +1,75 @@
 """Shared commits: heartbeats that arrive together are stored in one transaction, and answered after it.
 
 The first of a quiet period waits for nobody; while a commit is under way the next batch gathers. A batch holds one
-heartbeat an installation at most. The queue is bounded: beyond it the answer is 503 at once.
+heartbeat an installation at most. Two lanes, each with a connection of its own: the idle lane, where one statement
+does a whole batch, and the general lane for everything else, so that a slow case holds up no idle site.
+
+Both queues are bounded: beyond the bound the answer is 503 at once. The idle lane takes only heartbeats that show a
+genuine echo, which only this service can have made, and an installation has few places in a queue: so neither a flood
+of invented credentials nor one site gone wild crowds out the others.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
+import structlog
 from sqlalchemy.exc import DBAPIError
 
+from license_api.idle_connection import IdleConnection
 from license_api.problems import is_outage
 from services import sites
+from services.clock import Clock
 from services.db import Sessions
 from services.errors import Refusal, Unavailable
-from services.sites import Answer, Desk, Heartbeat
+from services.sites import Answer, Desk, Echo, Heartbeat, Idle
 
 _BATCH_MAX = 128
-_QUEUE_MAX = 2_000
+# Two to three seconds of work at full speed: 10,000 sites that come back within one second find room.
+_IDLE_MAX = 16_384
+_GENERAL_MAX = 4_096
+_STRANGERS_MAX = 512
+_PER_INSTALLATION_MAX = 4
 _ATTEMPTS = 3
 _DEADLOCK = "40P01"
+_RETRY_AFTER_SECONDS = 1
+_log = structlog.get_logger()
 
 
-@dataclass(slots=True)
-class _Waiting:
-    beat: Heartbeat
-    now: datetime
-    answer: asyncio.Future[Answer] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+class Waiting:
+    """A heartbeat that waits for the commit that holds it."""
 
-    @property
-    def installation(self) -> tuple[object, object]:
-        return self.beat.bearer.site_id, self.beat.bearer.installation_id
+    __slots__ = ("answer", "beat", "echo", "installation")
+
+    def __init__(self, beat: Heartbeat, echo: Echo | None) -> None:
+        """Begin to wait."""
+        self.beat = beat
+        self.echo = echo
+        self.installation = beat.bearer.installation_id.int
+        self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 
 
-class SharedCommits:
-    """Takes in the heartbeats of one process."""
+class Lane:
+    """A bounded queue and the task that empties it, a batch at a time."""
 
-    def __init__(self, sessions: Sessions, desk: Desk) -> None:
-        """Work on a database, with what taking in needs."""
-        self._sessions = sessions
-        self._desk = desk
-        self._queue: deque[_Waiting] = deque()
+    def __init__(self, longest: int, commit: Callable[[list[Waiting]], Awaitable[None]]) -> None:
+        """Commit batches of at most 128 with `commit`, which settles every answer and raises nothing."""
+        self._longest = longest
+        self._commit = commit
+        self._queue: deque[Waiting] = deque()
+        self._places: Counter[int] = Counter()
         self._committer: asyncio.Task[None] | None = None
 
-    async def take_in(self, beat: Heartbeat, now: datetime) -> Answer:
-        """Give the answer once the heartbeat is durable; raises the refusal, or `Unavailable` with nothing lost."""
-        if len(self._queue) >= _QUEUE_MAX:
-            raise Unavailable(retry_after=1)
-        waiting = _Waiting(beat, now)
+    def add(self, waiting: Waiting) -> None:
+        """Queue one; raises `Unavailable` at once if there is no room, or none for its installation."""
+        places = self._places[waiting.installation]
+        if len(self._queue) >= self._longest or places >= _PER_INSTALLATION_MAX:
+            raise Unavailable(retry_after=_RETRY_AFTER_SECONDS)
+        self._places[waiting.installation] = places + 1
         self._queue.append(waiting)
         if self._committer is None:
             self._committer = asyncio.create_task(self._commit_all())
-        return await waiting.answer
 
     async def _commit_all(self) -> None:
         try:
@@ -62,37 +78,96 @@ class SharedCommits:
         finally:
             self._committer = None
 
-    def _next_batch(self) -> list[_Waiting]:
-        batch: dict[tuple[object, object], _Waiting] = {}
-        later: list[_Waiting] = []
+    def _next_batch(self) -> list[Waiting]:
+        batch: dict[int, Waiting] = {}
+        later: list[Waiting] = []
         while self._queue and len(batch) < _BATCH_MAX:
             waiting = self._queue.popleft()
             if waiting.installation in batch:
                 later.append(waiting)
-            else:
-                batch[waiting.installation] = waiting
+                continue
+            batch[waiting.installation] = waiting
+            self._leave(waiting.installation)
         self._queue.extendleft(reversed(later))
         return list(batch.values())
 
-    async def _commit(self, batch: Sequence[_Waiting]) -> None:
+    def _leave(self, installation: int) -> None:
+        places = self._places[installation] - 1
+        if places:
+            self._places[installation] = places
+        else:
+            del self._places[installation]
+
+
+class SharedCommits:
+    """Takes in the heartbeats of one process."""
+
+    def __init__(self, sessions: Sessions, connection: IdleConnection, desk: Desk, clock: Clock) -> None:
+        """Work on a database, with what taking in needs; a batch is taken in at one instant of the clock."""
+        self._sessions = sessions
+        self._connection = connection
+        self._desk = desk
+        self._clock = clock
+        self._idle = Lane(_IDLE_MAX, self._commit_idle)
+        self._general = Lane(_GENERAL_MAX, self._commit_general)
+        self._strangers = Lane(_STRANGERS_MAX, self._commit_general)
+
+    async def take_in(self, beat: Heartbeat) -> Answer:
+        """Give the answer once the heartbeat is durable; raises the refusal, or `Unavailable` with nothing lost."""
+        echo = sites.genuine_echo(self._desk.vault, beat)
+        waiting = Waiting(beat, echo)
+        if echo is None:
+            self._strangers.add(waiting)
+        elif sites.perhaps_idle(beat, echo):
+            self._idle.add(waiting)
+        else:
+            self._general.add(waiting)
+        return await waiting.answer
+
+    async def _commit_idle(self, batch: list[Waiting]) -> None:
+        """Take in what is idle; the rest goes on to the general lane, also when the statement itself failed."""
+        answers: Sequence[Answer | None] = [None] * len(batch)
+        try:
+            answers = await self._advance([Idle(one.beat, one.echo) for one in batch if one.echo], self._clock())
+        except Exception as error:
+            if is_outage(error):
+                _fail(batch, Unavailable())
+                return
+            _log.warning("idle statement failed", error=type(error).__name__)
+        for waiting, answer in zip(batch, answers, strict=True):
+            if answer is not None:
+                _settle(waiting, answer)
+            else:
+                self._pass_on(waiting)
+
+    async def _advance(self, batch: Sequence[Idle], now: datetime) -> list[Answer | None]:
+        return await self._connection.run(lambda raw: sites.advance_idle(raw, self._desk.vault, batch, now))
+
+    def _pass_on(self, waiting: Waiting) -> None:
+        try:
+            self._general.add(waiting)
+        except Unavailable as full:
+            _fail([waiting], full)
+
+    async def _commit_general(self, batch: list[Waiting]) -> None:
         """Store a batch; if a statement fails for one of it, store each alone, so that only that one fails."""
         try:
-            answers = await self._store(batch)
+            answers = await self._store(batch, self._clock())
         except Exception as error:
             if is_outage(error) or len(batch) == 1:
                 _fail(batch, Unavailable() if is_outage(error) else error)
             else:
                 for waiting in batch:
-                    await self._commit([waiting])
+                    await self._commit_general([waiting])
             return
         for waiting, answer in zip(batch, answers, strict=True):
             _settle(waiting, answer)
 
-    async def _store(self, batch: Sequence[_Waiting]) -> list[Answer | Refusal]:
+    async def _store(self, batch: Sequence[Waiting], now: datetime) -> list[Answer | Refusal]:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 async with self._sessions.begin() as db:
-                    return await sites.take_in(db, self._desk, [(one.beat, one.now) for one in batch])
+                    return await sites.take_in(db, self._desk, [(one.beat, now) for one in batch])
             except DBAPIError as error:
                 deadlock = getattr(error.orig, "sqlstate", None) == _DEADLOCK
                 if not deadlock or attempt == _ATTEMPTS:
@@ -100,7 +175,7 @@ class SharedCommits:
         raise AssertionError("the last attempt returns or raises")
 
 
-def _settle(waiting: _Waiting, answer: Answer | Refusal) -> None:
+def _settle(waiting: Waiting, answer: Answer | Refusal) -> None:
     if waiting.answer.done():
         return
     if isinstance(answer, Refusal):
@@ -109,7 +184,7 @@ def _settle(waiting: _Waiting, answer: Answer | Refusal) -> None:
         waiting.answer.set_result(answer)
 
 
-def _fail(batch: Sequence[_Waiting], error: Exception) -> None:
+def _fail(batch: Sequence[Waiting], error: Exception) -> None:
     for waiting in batch:
         if not waiting.answer.done():
             waiting.answer.set_exception(error)

@@ -1,29 +1,34 @@
-"""`POST /v1/heartbeats`: a site reports, and is told how it stands."""
+"""`POST /v1/heartbeats`: a site reports, and is told how it stands.
+
+The route below is the contract; `license_api.v1.heartbeat_door` serves the good requests before they come here.
+"""
 
 from fastapi import APIRouter
 
-from license_api.deps import Now, SiteBearer, TheService
+from license_api.deps import SiteBearer, TheService
 from license_api.problems import described
 from license_api.v1.wire import HeartbeatAnswer, HeartbeatRequest, Notice
 from services.errors import BodyTooLarge, Invalid, Unauthenticated
 from services.sites import Answer, ChangesMissing, DeployedMismatch, LineBroken
 
+PATH = "/v1/heartbeats"
 router = APIRouter(tags=["sites"])
 
 
 @router.post(
-    "/v1/heartbeats",
+    PATH,
     operation_id="sendHeartbeat",
     summary="Report usage and ask how the key stands",
     response_model_exclude_none=True,
     responses=described(BodyTooLarge, ChangesMissing, DeployedMismatch, Invalid, LineBroken, Unauthenticated),
 )
-async def heartbeat(body: HeartbeatRequest, bearer: SiteBearer, now: Now, made: TheService) -> HeartbeatAnswer:
+async def heartbeat(body: HeartbeatRequest, bearer: SiteBearer, made: TheService) -> HeartbeatAnswer:
     """A site that is told no is still answered 200: `state` says why, and what it reports is stored."""
-    return _answer(await made.heartbeats.take_in(body.heartbeat(bearer), now))
+    return answer_of(await made.heartbeats.take_in(body.heartbeat(bearer)))
 
 
-def _answer(answer: Answer) -> HeartbeatAnswer:
+def answer_of(answer: Answer) -> HeartbeatAnswer:
+    """Give the answer as the wire has it."""
     return HeartbeatAnswer(
         state=answer.state,
         reason=answer.reason,

@@ -63,7 +63,8 @@ class ReplaySite:
         self.changes = 0
         self._coming = changes
         self._next_change = next(changes, None)
-        spool = Spool.open(folder / f"{name.encode().hex()}.sqlite")
+        # A replay need not survive a power cut, so no spool waits for the disk.
+        spool = Spool.open(folder / f"{name.encode().hex()}.sqlite", durable=False)
         self.manager = SiteManager(spool, http, clock, Random(f"site {name}").randbytes)  # noqa: S311
         self._spool = spool
         self._http = http

@@ -16,7 +16,9 @@ from services.sites.activation import (
 )
 from services.sites.bearer import Bearer, read_bearer
 from services.sites.binding import Activation
+from services.sites.echo import Echo
 from services.sites.heartbeat import ChangesMissing, DeployedMismatch, Extras, Heartbeat, LineBroken, Origin, Result
+from services.sites.idle import PREPARE, Idle, advance_idle, genuine_echo, perhaps_idle
 from services.sites.intake import Answer, Desk, take_in
 from services.sites.lease import LeaseSigner
 from services.sites.lease_keys import CACHED_SECONDS, public_keys, rotate_signing_key, signing_key
@@ -29,6 +31,7 @@ from services.sites.sweep import Swept, next_timer_at, sweep
 
 __all__ = [
     "CACHED_SECONDS",
+    "PREPARE",
     "PULSE_SECONDS",
     "Activated",
     "Activation",
@@ -38,8 +41,10 @@ __all__ = [
     "CredentialMismatch",
     "DeployedMismatch",
     "Desk",
+    "Echo",
     "Extras",
     "Heartbeat",
+    "Idle",
     "KeyAlreadyBound",
     "KeyRevoked",
     "KeySuspended",
@@ -57,15 +62,18 @@ __all__ = [
     "TooEarly",
     "VersionUnsupported",
     "activate",
+    "advance_idle",
     "breaker",
     "clones",
     "commands",
     "end_seat",
     "flags",
+    "genuine_echo",
     "inventory",
     "moves",
     "next_timer_at",
     "orders",
+    "perhaps_idle",
     "policies",
     "public_keys",
     "pulse",

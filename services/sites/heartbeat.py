@@ -164,7 +164,7 @@ def _with_implied_change(beat: Heartbeat, head: Head) -> Sequence[Entry]:
 def _moved(beat: Heartbeat, head: Head, placed: Sequence[PlacedEntry], counts: Counts | None, now: datetime) -> Head:
     last = placed[-1] if placed else None
     last_entry_at = last.at if last else head.last_entry_at
-    known = last_entry_at if beat.more else max(_sent(beat, now), last_entry_at)
+    known = last_entry_at if beat.more else max(spoken_at(beat, now), last_entry_at)
     return Head(
         line=head.line,
         sequence=beat.sequence,
@@ -177,6 +177,6 @@ def _moved(beat: Heartbeat, head: Head, placed: Sequence[PlacedEntry], counts: C
     )
 
 
-def _sent(beat: Heartbeat, now: datetime) -> datetime:
+def spoken_at(beat: Heartbeat, now: datetime) -> datetime:
     """Give the instant that the site spoke of: a reply is under way for seconds, so more is a wrong clock."""
     return beat.sent_at if now - _UNDER_WAY <= beat.sent_at <= now else now

@@ -1,5 +1,6 @@
 """Heartbeats taken in: many in one transaction, each answered as if it were alone.
 
+This is the general path, which knows every case; `services.sites.idle` goes before it and takes what is idle.
 One statement locks and reads the heads, one adds the entries, one writes the heads back; what is rare (a resume, a
 revival, a conflict) is done one by one. The edge commits, and only then are the answers true.
 """
