@@ -1,4 +1,4 @@
-"""A fleet in the database, made by SQL in seconds: activated sites that have sent one heartbeat, all with one secret."""
+"""A fleet in the database, made by SQL in seconds: activated sites with one heartbeat sent, all with one secret."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,7 +34,8 @@ _STATEMENTS = (
     select bench_site(i), bench_installation(i), bench_site(i), 'site_manager', $3, $3, '7.2', 'host', $4
     from generate_series($1::bigint, $2) i""",
     """insert into silence_timers (site_id, installation_id, due_at)
-    select bench_site(i), bench_installation(i), $4::timestamptz + interval '14 days' from generate_series($1::bigint, $2) i
+    select bench_site(i), bench_installation(i), $4::timestamptz + interval '14 days'
+    from generate_series($1::bigint, $2) i
     where $3::uuid is not null""",
     """insert into lines (site_id, installation_id, line, credential_sha256, key_id, product, told_state,
         heartbeat_seconds, disable_after_seconds, sequence, nonce, through, receipt, said_more, server, workstation,

@@ -11,9 +11,11 @@ from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Header, HTTPException
 from sqlalchemy import DateTime, ForeignKey, func, select
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from license_api.v1.wire import ActivationRequest, HeartbeatRequest
 
@@ -126,9 +128,6 @@ def routes(database_url: str) -> dict[str, FastAPI]:
 
 def tables_sql() -> list[str]:
     """Give the statements that make its tables."""
-    from sqlalchemy.dialects import postgresql
-    from sqlalchemy.schema import CreateIndex, CreateTable
-
     statements = []
     for table in Base.metadata.sorted_tables:
         statements.append(str(CreateTable(table).compile(dialect=postgresql.dialect())))

@@ -14,7 +14,7 @@ from license_api.deps import Service
 from license_api.idle_connection import IdleConnection
 from license_api.requests import BODY_BYTES_MAX, BodyLimit, RequestIds
 from license_api.shared_commits import SharedCommits
-from license_api.v1 import activations, health, heartbeats, keys, reports
+from license_api.v1 import activations, claims, health, heartbeats, keys, lifecycle, reports
 from license_api.v1.heartbeat_door import LicenseApi
 from services import sites
 from services.clock import Clock, system_clock
@@ -32,7 +32,8 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
         engine = make_engine(settings.database_url, settings.database_connections)
-        idle = IdleConnection(make_engine(settings.database_url, 1))
+        idle_engine = make_engine(settings.database_url, 1)
+        idle = IdleConnection(idle_engine)
         try:
             app.state.service = made = await _make_service(settings, clock, make_sessions(engine), idle)
             pulse = asyncio.create_task(_keep_pulse(made))
@@ -42,6 +43,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
                 await pulse
         finally:
             await idle.close()
+            await idle_engine.dispose()
             await engine.dispose()
 
     app = LicenseApi(
@@ -56,7 +58,15 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     problems.install(app)
     app.add_middleware(BodyLimit, bytes_max=BODY_BYTES_MAX)
     app.add_middleware(RequestIds)
-    for router in (activations.router, heartbeats.router, keys.router, keys.site_router, reports.router):
+    for router in (
+        activations.router,
+        heartbeats.router,
+        keys.router,
+        lifecycle.router,
+        keys.site_router,
+        reports.router,
+        claims.router,
+    ):
         app.include_router(router)
     app.include_router(health.router)
     app.openapi = lambda: contract(app)  # type: ignore[method-assign]
@@ -66,8 +76,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
 async def _make_service(settings: Settings, clock: Clock, sessions: Sessions, idle: IdleConnection) -> Service:
     vault = Vault(settings.master_secret.get_secret_value())
     async with sessions.begin() as db:
-        key = await sites.signing_key(db, vault, clock())
-    desk = Desk(vault, LeaseSigner(settings.issuer, key))
+        desk = Desk(vault, LeaseSigner(settings.issuer, await sites.signing_key(db, vault, clock())))
     return Service(
         sessions=sessions,
         clock=clock,
@@ -82,7 +91,9 @@ async def _keep_pulse(made: Service) -> None:
     while True:
         try:
             async with made.sessions.begin() as db:
-                await sites.pulse(db, made.clock())
+                await sites.pulse(db, made.clock(), counted=made.desk.pace.take_counts())
+                key = await sites.signing_key(db, made.desk.vault, made.clock())
+                made.desk.signer = LeaseSigner(made.desk.signer.issuer, key)
         except Exception as error:
             _log.warning("pulse failed", error=type(error).__name__)
         await asyncio.sleep(sites.PULSE_SECONDS)

@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 import services.delivery.tables
+import services.reports.billing_tables
 import services.reports.tables
-import services.sites.command_tables
 import services.sites.tables  # noqa: F401 - the models of every feature join the metadata
 from services.db import Row
 from services.settings import Settings

@@ -22,7 +22,8 @@ from redis.connection import parse_url
 from redis.exceptions import RedisError
 from sqlalchemy.engine import make_url
 
-from report_worker.jobs import Context, Tools, close_periods, sweep
+from report_worker.jobs import Context, Tools, close_periods, sweep, tell_last_day
+from report_worker.press import Press
 from services.clock import Clock, system_clock
 from services.db import make_engine, make_sessions
 from services.settings import Settings
@@ -52,20 +53,25 @@ SHORT = Queue(
 )
 REPORTS = Queue(
     name="reports",
-    jobs=[func(_job(close_periods), keep_result=0)],
-    clockwork=[cron(_job(close_periods), second=20, keep_result=0)],
+    jobs=[func(_job(close_periods), keep_result=0), func(_job(tell_last_day), keep_result=0)],
+    clockwork=[
+        cron(_job(close_periods), second=20, keep_result=0),
+        cron(_job(tell_last_day), second=40, keep_result=0),
+    ],
     timeout_seconds=3600,
 )
 QUEUES = (SHORT, REPORTS)
 _JOBS_AT_ONCE = 4
 _RESTART_SECONDS = 1.0
+_RENDERING_PROCESSES = 2
 _DRAIN_SECONDS = 30
 
 
 async def run(settings: Settings, clock: Clock = system_clock, *, poll_seconds: float = 0.5) -> None:
     """Serve all queues until SIGTERM or SIGINT; then no job is begun, and those under way may end."""
     engine = make_engine(settings.database_url, settings.database_connections)
-    tools = Tools(make_sessions(engine), clock)
+    press = Press(_RENDERING_PROCESSES)
+    tools = Tools(make_sessions(engine), clock, press)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -74,6 +80,7 @@ async def run(settings: Settings, clock: Clock = system_clock, *, poll_seconds: 
             for queue in QUEUES:
                 serving.create_task(_serve(queue, settings, tools, poll_seconds, stop))
     finally:
+        press.close()
         await engine.dispose()
 
 

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 import yaml
 
-import license_api.app
 import report_worker.main  # noqa: F401 - every feature is imported, and with it every refusal
 from license_api.app import create_app
 from license_api.problems import MEDIA_TYPE, status_of
@@ -60,7 +59,3 @@ def test_each_error_s_docstring_is_its_message_and_its_code_is_its_own(refusal: 
     assert (refusal.__doc__ or "").strip().endswith(".")
     assert refusal.code.replace("_", "").isalpha()
     assert [other for other in REFUSALS if other.code == refusal.code] == [refusal]
-
-
-def test_the_contract_never_asks_for_a_body_that_the_service_does_not_read() -> None:
-    assert license_api.app.BODY_BYTES_MAX == 256 * 1024

@@ -16,6 +16,7 @@ from services.sites import (
     KeyAlreadyBound,
     KeyRevoked,
     KeySuspended,
+    SeatsExhausted,
     VersionUnsupported,
 )
 
@@ -40,6 +41,7 @@ router = APIRouter(tags=["sites"])
             KeySuspended,
             KeyUnknown,
             MspNotApproved,
+            SeatsExhausted,
             TooManyAttempts,
             VersionUnsupported,
         ),

@@ -3,6 +3,7 @@
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from pydantic import Field
 
 from license_api.deps import Caller, Db, Now, TheService
 from license_api.problems import described
@@ -12,7 +13,7 @@ from license_api.v1.wire import AgentCounts
 from services import ids, keys, sites
 from services.errors import Absent, BodyTooLarge, Invalid, Unauthenticated
 from services.keys import Key, KeyEvent, KeyNameTaken, KeyState
-from services.partners import MspNotApproved
+from services.partners import MspNotApproved, MspSuspended
 from services.sites import Liveness, SiteView
 
 router = APIRouter(tags=["keys"])
@@ -39,6 +40,7 @@ class KeyShown(Said):
     created_at: Instant
     activated_at: Instant | None
     disabled_at: Instant | None
+    snoozed_until_at: Instant | None
 
 
 class KeyIssued(KeyShown):
@@ -86,7 +88,11 @@ class SiteShown(Said):
     deployed: AgentCounts | None
     known_until_at: Instant | None
     warn_at: Instant | None
+    final_at: Instant | None
     disable_at: Instant | None
+    snoozed_until_at: Instant | None
+    held: bool = Field(description="Not disabled although silent too long: so many are that it may be our own fault.")
+    flags: list[str]
 
 
 class SitePage(Said):
@@ -100,9 +106,9 @@ class SitePage(Said):
     operation_id="createKey",
     summary="Make a key for a customer's Site Manager",
     status_code=201,
-    responses=described(BodyTooLarge, Invalid, KeyNameTaken, MspNotApproved, Unauthenticated),
+    responses=described(BodyTooLarge, Invalid, KeyNameTaken, MspNotApproved, MspSuspended, Unauthenticated),
 )
-async def create_key(body: NewKey, caller: Caller, db: Db, now: Now, made: TheService) -> KeyIssued:
+async def createkey_fields(body: NewKey, caller: Caller, db: Db, now: Now, made: TheService) -> KeyIssued:
     """The answer holds the code: hand it to whoever sets up the Site Manager."""
     issued = await keys.create(
         db,
@@ -113,7 +119,7 @@ async def create_key(body: NewKey, caller: Caller, db: Db, now: Now, made: TheSe
         actor=caller.actor,
         now=now,
     )
-    return KeyIssued(**_key(issued.key), code=issued.code)
+    return KeyIssued(**key_fields(issued.key), code=issued.code)
 
 
 @router.get(
@@ -128,7 +134,7 @@ async def list_keys(
     """In the order in which they were made."""
     rows = await keys.visible_keys(db, caller, after=cursor("key", after), limit=limit)
     link_next(request, response, rows, limit, lambda key: ids.show("key", key.id))
-    return KeyPage(items=[KeyShown(**_key(key)) for key in rows])
+    return KeyPage(items=[KeyShown(**key_fields(key)) for key in rows])
 
 
 @router.get(
@@ -137,9 +143,9 @@ async def list_keys(
     summary="One key",
     responses=described(Absent, Invalid, Unauthenticated),
 )
-async def get_key(key_id: str, caller: Caller, db: Db) -> KeyShown:
+async def getkey_fields(key_id: str, caller: Caller, db: Db) -> KeyShown:
     """As it stands now."""
-    return KeyShown(**_key(await keys.visible_key(db, caller, named("key", key_id))))
+    return KeyShown(**key_fields(await keys.visible_key(db, caller, named("key", key_id))))
 
 
 @router.get(
@@ -180,18 +186,20 @@ async def get_site(site_id: str, caller: Caller, db: Db, now: Now) -> SiteShown:
     return _site(await sites.site_of(db, caller, named("site", site_id), now))
 
 
-def _key(key: Key) -> dict[str, Any]:
+def key_fields(key: Key) -> dict[str, Any]:
+    """Give the fields of `KeyShown`."""
     return {
         "id": ids.show("key", key.id),
         "site_id": ids.show("site", key.site_id),
         "name": key.name,
         "reference": key.reference,
         "state": key.state,
-        "reason": key.reason,
+        "reason": key.told_reason,
         "key": key.code_masked,
         "created_at": key.created_at,
         "activated_at": key.activated_at,
         "disabled_at": key.disabled_at,
+        "snoozed_until_at": key.snoozed_until_at,
     }
 
 
@@ -221,5 +229,9 @@ def _site(site: SiteView) -> SiteShown:
         deployed=AgentCounts(**site.deployed._asdict()) if site.deployed else None,
         known_until_at=site.known_until_at,
         warn_at=site.warn_at,
+        final_at=site.final_at,
         disable_at=site.disable_at,
+        snoozed_until_at=site.snoozed_until_at,
+        held=site.held,
+        flags=list(site.flags),
     )

@@ -1,5 +1,6 @@
 """Reports of an MSP: the provisional one of this month, and those that were issued."""
 
+import json
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Request, Response
@@ -71,15 +72,37 @@ async def list_reports(
             "content": {
                 "application/json": {"schema": {"type": "object"}},
                 "text/csv": {"schema": {"type": "string"}},
+                "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": {
+                    "schema": {"type": "string", "format": "binary"}
+                },
+                "application/pdf": {"schema": {"type": "string", "format": "binary"}},
             }
         },
         **described(Absent, Invalid, Unauthenticated),
     },
 )
-async def download(report_id: str, form: Annotated[Literal["json", "csv"], Path()], caller: Caller, db: Db) -> Response:
-    """Issued bytes never change."""
+async def download(
+    report_id: str,
+    form: Annotated[Literal["json", "csv", "xlsx", "pdf", "pdf.it", "pdf.en"], Path()],
+    caller: Caller,
+    db: Db,
+) -> Response:
+    """Issued bytes never change. `pdf` is in the MSP's own language."""
     content = await reports.file_of(db, caller, named("report", report_id), form)
-    return Response(content, media_type=reports.MEDIA_TYPES[form])
+    return Response(content, media_type=reports.MEDIA_TYPES.get(form, "application/pdf"))
+
+
+@router.get(
+    "/v1/schemas/{schema}",
+    operation_id="getSchema",
+    summary="The JSON Schema of a document",
+    response_class=Response,
+    responses={200: {"content": {"application/schema+json": {"schema": {"type": "object"}}}}, **described(Invalid)},
+    openapi_extra={"security": []},
+)
+async def get_schema(schema: Annotated[Literal["report-1", "statement-1"], Path()]) -> Response:
+    """For everybody: a report's `schema` is `tidemark.report/1`, whose schema is `report-1`."""
+    return Response(json.dumps(reports.SCHEMAS[schema], indent=2), media_type="application/schema+json")
 
 
 def _report(report: reports.IssuedReport) -> ReportShown:

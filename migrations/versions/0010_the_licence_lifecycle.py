@@ -1,4 +1,4 @@
-"""The licence lifecycle: the ladder and its breaker, moves, seats, policies of keys, commands, flags."""
+"""The licence lifecycle: the ladder and its breaker, moves, seats, policies of keys, flags."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -20,37 +20,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_arrival_watch")),
     )
     op.create_table(
-        "backup_summaries",
-        sa.Column("site_id", sa.UUID(), nullable=False),
-        sa.Column("installation_id", sa.UUID(), nullable=False),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("ok", sa.Integer(), nullable=False),
-        sa.Column("warning", sa.Integer(), nullable=False),
-        sa.Column("failed", sa.Integer(), nullable=False),
-        sa.Column("overdue", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("site_id", "installation_id", name=op.f("pk_backup_summaries")),
-    )
-    op.create_table(
         "collapsed_stretches",
         sa.Column("from_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("until_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("from_at", name=op.f("pk_collapsed_stretches")),
     )
     op.create_index(op.f("ix_collapsed_stretches_until_at"), "collapsed_stretches", ["until_at"], unique=False)
-    op.create_table(
-        "inventory_agents",
-        sa.Column("site_id", sa.UUID(), nullable=False),
-        sa.Column("installation_id", sa.UUID(), nullable=False),
-        sa.Column("agent_id", sa.String(), nullable=False),
-        sa.Column("name", sa.String(), nullable=False),
-        sa.Column("type", sa.String(), nullable=False),
-        sa.Column("version", sa.String(), nullable=True),
-        sa.Column("last_contact_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("last_backup_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("last_result", sa.String(), nullable=True),
-        sa.CheckConstraint("type in ('server', 'workstation', 'server_plus')", name=op.f("ck_inventory_agents_type")),
-        sa.PrimaryKeyConstraint("site_id", "installation_id", "agent_id", name=op.f("pk_inventory_agents")),
-    )
     op.create_table(
         "line_sightings",
         sa.Column("site_id", sa.UUID(), nullable=False),
@@ -93,60 +68,11 @@ def upgrade() -> None:
         postgresql_where=sa.text("withdrawn_at is null and done_at is null"),
     )
     op.create_table(
-        "policy_bounds",
-        sa.Column("knob", sa.String(), nullable=False),
-        sa.Column("least", sa.Integer(), nullable=False),
-        sa.Column("most", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("knob", name=op.f("pk_policy_bounds")),
-    )
-    op.create_table(
-        "policy_events",
-        sa.Column("id", sa.UUID(), nullable=False),
-        sa.Column("level", sa.String(), nullable=False),
-        sa.Column("subject_id", sa.UUID(), nullable=False),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("actor", sa.String(), nullable=False),
-        sa.Column("before", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column("after", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_policy_events")),
-    )
-    op.create_index(
-        op.f("ix_policy_events_level_subject_id_id"), "policy_events", ["level", "subject_id", "id"], unique=False
-    )
-    op.create_table(
         "pulse_minutes",
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("told", sa.Integer(), nullable=False),
         sa.Column("arrived", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("at", name=op.f("pk_pulse_minutes")),
-    )
-    op.create_table(
-        "site_commands",
-        sa.Column("site_id", sa.UUID(), nullable=False),
-        sa.Column("id", sa.UUID(), nullable=False),
-        sa.Column("installation_id", sa.UUID(), nullable=False),
-        sa.Column("kind", sa.String(), nullable=False),
-        sa.Column("arguments", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column("given_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("given_by", sa.String(), nullable=False),
-        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("first_sent_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("outcome", sa.String(), nullable=True),
-        sa.Column("text", sa.String(), nullable=True),
-        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint(
-            "kind in ('send_inventory', 'run_backup', 'rename', 'rotate_credential')",
-            name=op.f("ck_site_commands_kind"),
-        ),
-        sa.CheckConstraint("outcome in ('done', 'refused', 'failed')", name=op.f("ck_site_commands_outcome")),
-        sa.PrimaryKeyConstraint("site_id", "id", name=op.f("pk_site_commands")),
-    )
-    op.create_index(
-        "ix_site_commands_waiting",
-        "site_commands",
-        ["site_id", "installation_id", "id"],
-        unique=False,
-        postgresql_where="ended_at is null",
     )
     op.create_table(
         "site_flags",
@@ -189,9 +115,7 @@ def upgrade() -> None:
         "key_policies",
         sa.Column("site_id", sa.UUID(), nullable=False),
         sa.Column("key_id", sa.UUID(), nullable=False),
-        sa.Column("heartbeat_seconds", sa.Integer(), nullable=True),
         sa.Column("warn_after_seconds", sa.Integer(), nullable=True),
-        sa.Column("disable_after_seconds", sa.Integer(), nullable=True),
         sa.Column("standalone_seats", sa.Integer(), nullable=True),
         sa.ForeignKeyConstraint(
             ["site_id", "key_id"], ["keys.site_id", "keys.id"], name=op.f("fk_key_policies_site_id_key_id")
@@ -200,7 +124,6 @@ def upgrade() -> None:
     )
     op.add_column("installations", sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("installations", sa.Column("end_reason", sa.String(), nullable=True))
-    op.add_column("installations", sa.Column("next_credential_sha256", sa.LargeBinary(), nullable=True))
     op.create_index(
         "ix_key_events_disabled", "key_events", ["recorded_at"], unique=False, postgresql_where="event = 'disabled'"
     )
@@ -246,7 +169,6 @@ def downgrade() -> None:
     op.drop_column("keys", "msp_reason")
     op.drop_column("keys", "msp_suspended_at")
     op.drop_index("ix_key_events_disabled", table_name="key_events", postgresql_where="event = 'disabled'")
-    op.drop_column("installations", "next_credential_sha256")
     op.drop_column("installations", "end_reason")
     op.drop_column("installations", "ended_at")
     op.drop_table("key_policies")
@@ -254,12 +176,7 @@ def downgrade() -> None:
     op.drop_index("uq_sweep_holds_open", table_name="sweep_holds", postgresql_where=sa.text("until_at is null"))
     op.drop_table("sweep_holds")
     op.drop_table("site_flags")
-    op.drop_index("ix_site_commands_waiting", table_name="site_commands", postgresql_where="ended_at is null")
-    op.drop_table("site_commands")
     op.drop_table("pulse_minutes")
-    op.drop_index(op.f("ix_policy_events_level_subject_id_id"), table_name="policy_events")
-    op.drop_table("policy_events")
-    op.drop_table("policy_bounds")
     op.drop_index(
         "uq_moves_open", table_name="moves", postgresql_where=sa.text("withdrawn_at is null and done_at is null")
     )
@@ -269,8 +186,6 @@ def downgrade() -> None:
     )
     op.drop_table("moves")
     op.drop_table("line_sightings")
-    op.drop_table("inventory_agents")
     op.drop_index(op.f("ix_collapsed_stretches_until_at"), table_name="collapsed_stretches")
     op.drop_table("collapsed_stretches")
-    op.drop_table("backup_summaries")
     op.drop_table("arrival_watch")

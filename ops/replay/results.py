@@ -14,7 +14,7 @@ from rich.table import Table
 from sqlalchemy import select
 
 from ops.replay.rig import Msp, Plan, World
-from services import keys
+from services import keys, reports
 from services.db import Sessions
 from services.keys import Key
 from services.usage import Period, Span, figures_of
@@ -36,6 +36,7 @@ class Results:
         await self._write_timeline(sessions)
         for period in self.plan.periods:
             await self._write_peaks(sessions, world, period)
+        await self._write_statements(sessions)
         async with httpx.AsyncClient(base_url=url, timeout=60) as http:
             for msp in world.msps.values():
                 await self._download(http, msp)
@@ -65,12 +66,18 @@ class Results:
                 rows.append((world.names[one.site_id], name, peak, show(at) if at else ""))
         write_csv(self.folder / f"peaks-{period.month}.csv", ("site", "type", "peak", "peak_at"), rows)
 
+    async def _write_statements(self, sessions: Sessions) -> None:
+        """Write what the distributor invoices from, month by month."""
+        async with sessions() as db:
+            for name, content in await reports.statement_files(db, "csv"):
+                (self.folder / f"statement-{name.replace('/', '-')}.csv").write_bytes(content)
+
     async def _download(self, http: httpx.AsyncClient, msp: Msp) -> None:
         headers = {"Authorization": f"Bearer {msp.token}"}
         listed = await http.get("/v1/reports", params={"limit": 200}, headers=headers)
         listed.raise_for_status()
         for report in listed.json()["items"]:
-            for form in ("json", "csv"):
+            for form in ("json", "csv", "xlsx", "pdf"):
                 file = await http.get(f"/v1/reports/{report['id']}/{form}", headers=headers)
                 file.raise_for_status()
                 name = msp.name.replace("/", "_")

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from random import Random
 
@@ -23,9 +24,15 @@ from services import keys, partners, reports, sites
 from services.clock import SharedClock
 from services.db import Sessions, make_engine, make_sessions
 from services.partners import Principal
+from services.reports import Tier
 from services.signing import Vault
 from services.usage import Period
 
+_PRICES = {
+    "server": (Tier(0, Decimal("9.50")), Tier(100, Decimal("8.25"))),
+    "workstation": (Tier(0, Decimal("2.40")), Tier(500, Decimal("1.95"))),
+    "server_plus": (Tier(0, Decimal("24.00")),),
+}
 _WINDOW_MAX = timedelta(minutes=30)
 _WAIT_SECONDS = 60
 _FAR = timedelta(days=3650)
@@ -119,6 +126,16 @@ async def make_world(sessions: Sessions, plan: Plan, vault: Vault) -> World:
             disable_after_seconds=int(plan.disable_after.total_seconds()),
         )
         distributor = await partners.add_distributor(db, name="Distributor", zone=plan.periods[0].zone, now=now)
+        await reports.set_prices(
+            db,
+            distributor.id,
+            msp_id=None,
+            currency="EUR",
+            from_month=plan.periods[0].month,
+            tiers=_PRICES,
+            actor="replay",
+            now=now,
+        )
         for name in sorted(set(plan.fleet.msp_of.values())):
             msp = await partners.add_msp(db, name=name, distributor_id=distributor.id, now=now)
             token = await partners.issue_token(db, msp_id=msp.id, name="replay", now=now)
@@ -173,6 +190,17 @@ async def _live(
         await closing.do(now)
         before = now
         progress(now)
+    await _reports_ready(sessions)
+
+
+async def _reports_ready(sessions: Sessions) -> None:
+    """Wait until the worker has issued and stated all that is closed: rendering comes after the close."""
+    async with asyncio.timeout(_WAIT_SECONDS):
+        while True:
+            async with sessions() as db:
+                if await reports.settled(db):
+                    return
+            await asyncio.sleep(0.05)
 
 
 class Due:

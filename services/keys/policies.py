@@ -13,7 +13,7 @@ from services import partners
 from services.keys.tables import Key, KeyPolicy
 from services.partners import Policy
 
-KNOBS = ("heartbeat_seconds", "warn_after_seconds", "disable_after_seconds", "standalone_seats")
+KNOBS = ("warn_after_seconds", "standalone_seats")
 
 
 async def policy_of_key(db: AsyncSession, key: Key, now: datetime) -> Policy:

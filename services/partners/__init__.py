@@ -5,18 +5,7 @@ rows of its own chain for its own interval, and a stranger's row does not exist 
 """
 
 from services.partners.policy import Level, Policy, policy_of, policy_of_msp, set_policy
-from services.partners.policy_changes import (
-    Bound,
-    PolicyNotYours,
-    PolicyOutOfBounds,
-    Role,
-    bounds,
-    change_policy,
-    check_values,
-    policy_history,
-    record_change,
-    set_bound,
-)
+from services.partners.policy_bounds import BOUNDS, PolicyOutOfBounds, check_values
 from services.partners.register import (
     MspNotApproved,
     MspSuspended,
@@ -33,34 +22,27 @@ from services.partners.tables import Distributor, Msp
 from services.partners.tokens import issue_token, principal_of
 
 __all__ = [
-    "Bound",
+    "BOUNDS",
     "Distributor",
     "Level",
     "Msp",
     "MspNotApproved",
     "MspSuspended",
     "Policy",
-    "PolicyNotYours",
     "PolicyOutOfBounds",
     "Principal",
-    "Role",
     "add_distributor",
     "add_msp",
     "approved_msp",
     "begin_site_tenure",
-    "bounds",
-    "change_policy",
     "check_values",
     "distributor_of",
     "issue_token",
     "msps_of",
     "pass_site_tenure",
-    "policy_history",
     "policy_of",
     "policy_of_msp",
     "principal_of",
-    "record_change",
-    "set_bound",
     "set_policy",
     "visible_to",
 ]

@@ -4,7 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.db import Row
@@ -116,29 +116,3 @@ class PolicyRow(Row):
     standalone_seats: Mapped[int | None]
 
     __table_args__ = (CheckConstraint("level in ('programme', 'distributor', 'msp')", name="level"),)
-
-
-class PolicyBound(Row):
-    """The least and the most that the vendor allows of a knob."""
-
-    __tablename__ = "policy_bounds"
-
-    knob: Mapped[str] = mapped_column(primary_key=True)
-    least: Mapped[int]
-    most: Mapped[int]
-
-
-class PolicyEvent(Row):
-    """One change of a policy; never changed. `subject_id` is the partner's, or the key's."""
-
-    __tablename__ = "policy_events"
-
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    level: Mapped[str]
-    subject_id: Mapped[UUID]
-    at: Mapped[datetime]
-    actor: Mapped[str]
-    before: Mapped[dict[str, int | None]] = mapped_column(JSONB)
-    after: Mapped[dict[str, int | None]] = mapped_column(JSONB)
-
-    __table_args__ = (Index(None, "level", "subject_id", "id"),)

@@ -11,10 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services import partners
 from services.errors import Absent
 from services.partners import Distributor, Msp, Principal
+from services.reports.counting import count_lines, receipts_of
 from services.reports.document import Document, Heading, compose
 from services.reports.lines import read_lines
 from services.reports.tables import ClosedPeriod, Report, ReportFile
-from services.usage import Span, period_containing, zone_data_version
+from services.reports.wording import language_of
+from services.usage import Span, day_starts, period_containing, zone_data_version, zone_info
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +36,23 @@ async def provisional(db: AsyncSession, principal: Principal, now: datetime) -> 
     distributor = await db.get_one(Distributor, distributor_id)
     msp = await db.get_one(Msp, principal.msp_id)
     period = period_containing(distributor.zone, now)
-    rows = await read_lines(db, distributor_id, msp.id, Span(period.starts_at, min(period.ends_at, now), now))
+    span = Span(period.starts_at, min(period.ends_at, now), now)
+    rows = await read_lines(db, distributor_id, msp.id, span)
+    counted = await count_lines(db, msp.id, distributor_id, period, span, rows)
+    zone = zone_info(period.zone)
     heading = Heading(
         distributor=distributor.name,
         msp=msp.name,
+        language=msp.language,
         month=period.month,
         zone=period.zone,
         zone_data=zone_data_version(),
         starts_at=period.starts_at,
         ends_at=period.ends_at,
         cut_off_at=now,
+        days=[at.astimezone(zone).date() for at in day_starts(period)],
     )
-    return compose(heading, rows)
+    return compose(heading, counted, (), await receipts_of(db, counted))
 
 
 async def issued(db: AsyncSession, principal: Principal, *, after: UUID | None, limit: int) -> Sequence[IssuedReport]:
@@ -63,7 +70,13 @@ async def issued(db: AsyncSession, principal: Principal, *, after: UUID | None, 
 
 
 async def file_of(db: AsyncSession, principal: Principal, report_id: UUID, form: str) -> bytes:
-    """Give the bytes of one form of an issued report; raises `Absent` also for a stranger's."""
+    """Give the bytes of one form of an issued report; raises `Absent` also for a stranger's.
+
+    `pdf` is the one in the MSP's own language.
+    """
+    if form == "pdf":
+        msp = await db.get_one(Msp, principal.msp_id)
+        form = f"pdf.{language_of(msp.language)}"
     content = await db.scalar(
         select(ReportFile.content)
         .join(Report, Report.id == ReportFile.report_id)

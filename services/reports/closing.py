@@ -4,6 +4,7 @@ What is due is read from the database alone: a period that has ended, its grace 
 is one transaction of the caller's; a crash between two leaves rows that say what is to be done next.
 """
 
+import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,17 +12,17 @@ from hashlib import sha256
 from uuid import UUID
 
 from sqlalchemy import exists, func, select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services import partners
 from services.ids import new_id
 from services.keys import Key
-from services.partners import Distributor
-from services.reports.document import Heading, compose, write
+from services.partners import Distributor, Msp
+from services.reports.corrections import find_corrections
+from services.reports.letters import tell_issued
 from services.reports.lines import take_lines
-from services.reports.tables import ClosedPeriod, Report, ReportCounter, ReportFile, ReportLine
-from services.usage import Period, Span, next_period, period_containing, zone_data_version, zone_info
+from services.reports.tables import ClosedPeriod, Report, ReportFile
+from services.usage import Period, Span, next_period, period_containing, zone_data_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class Unissued:
     """A report that is written and waits to be rendered and issued."""
 
     report_id: UUID
@@ -56,12 +57,13 @@ async def due(db: AsyncSession, now: datetime) -> list[UUID]:
 async def close(db: AsyncSession, distributor_id: UUID, now: datetime) -> Due | None:
     """Close the distributor's next period if it is due: its figures, and a report to write for each MSP with keys.
 
-    The distributor's row is locked, so of two workers the second finds nothing due.
+    The distributor's row is locked, so of two workers the second finds nothing due. The reports of the period before
+    are to be written first, for the corrections are made of what they charge; held ones do not count.
     """
     distributor = await db.get_one(Distributor, distributor_id, with_for_update=True)
     ended = await db.scalar(select(func.max(ClosedPeriod.ends_at)).where(ClosedPeriod.distributor_id == distributor_id))
     one = await _next_of(db, distributor, ended)
-    if one.cut_off_at > now:
+    if one.cut_off_at > now or await _unwritten(db, distributor_id):
         return None
     period = one.period
     db.add(
@@ -80,44 +82,13 @@ async def close(db: AsyncSession, distributor_id: UUID, now: datetime) -> Due | 
     return one
 
 
-async def write_next(db: AsyncSession, distributor_id: UUID) -> UUID | None:
-    """Write the distributor's next report: its number, its document. None when all are written.
-
-    Numbers run in the order of periods and MSP names without a gap, for the counter is locked first.
-    """
-    await db.get_one(Distributor, distributor_id, with_for_update=True)
-    report = await db.scalar(
-        select(Report)
-        .where(Report.distributor_id == distributor_id, Report.document.is_(None))
-        .order_by(Report.starts_at, Report.msp_name, Report.id)
-        .limit(1)
-    )
-    if report is None:
-        return None
-    period = await db.get_one(ClosedPeriod, (distributor_id, report.starts_at))
-    report.number = await _next_number(db, period)
-    lines = await db.scalars(
-        select(ReportLine)
-        .where(
-            ReportLine.distributor_id == distributor_id,
-            ReportLine.starts_at == report.starts_at,
-            ReportLine.msp_id == report.msp_id,
-        )
-        .order_by(ReportLine.name, ReportLine.site_id)
-    )
-    distributor = await db.get_one(Distributor, distributor_id)
-    report.document = write(compose(_heading(distributor, period, report), lines.all()))
-    report.document_sha256 = sha256(report.document).digest()
-    await db.flush()
-    return report.id
-
-
 async def unfinished(db: AsyncSession) -> list[UUID]:
-    """Give the distributors that have reports to write."""
-    return list(await db.scalars(select(Report.distributor_id).where(Report.document.is_(None)).distinct()))
+    """Give the distributors that have reports to write; those that are held wait for an operator."""
+    waiting = select(Report.distributor_id).where(Report.document.is_(None), Report.held.is_(None))
+    return list(await db.scalars(waiting.distinct()))
 
 
-async def next_unissued(db: AsyncSession, *, without: Collection[UUID] = ()) -> Written | None:
+async def next_unissued(db: AsyncSession, *, without: Collection[UUID] = ()) -> Unissued | None:
     """Give a report that is written and not issued; the caller renders it outside any transaction."""
     row = (
         await db.execute(
@@ -127,11 +98,14 @@ async def next_unissued(db: AsyncSession, *, without: Collection[UUID] = ()) -> 
             .limit(1)
         )
     ).first()
-    return Written(row.id, row.document or b"") if row is not None else None
+    return Unissued(row.id, row.document or b"") if row is not None else None
 
 
 async def issue(db: AsyncSession, report_id: UUID, forms: dict[str, bytes]) -> bool:
-    """Issue a report with its forms; False if another worker did. Dated at the cut-off, whenever it is done."""
+    """Issue a report with its forms, and post its letters; False if another worker did.
+
+    It is dated at the cut-off, whenever it is done.
+    """
     report = await db.get_one(Report, report_id, with_for_update=True, populate_existing=True)
     if report.issued_at is not None:
         return False
@@ -139,6 +113,7 @@ async def issue(db: AsyncSession, report_id: UUID, forms: dict[str, bytes]) -> b
     report.issued_at = period.cut_off_at
     for form, content in sorted(forms.items()):
         db.add(ReportFile(report_id=report_id, form=form, content=content, sha256=sha256(content).digest()))
+    await tell_issued(db, report, period, json.loads(report.document or b"{}"))
     await db.flush()
     return True
 
@@ -159,16 +134,27 @@ async def _next_of(db: AsyncSession, distributor: Distributor, ended: datetime |
     return Due(distributor.id, period, period.ends_at + policy.close_grace)
 
 
+async def _unwritten(db: AsyncSession, distributor_id: UUID) -> bool:
+    waiting = exists().where(Report.distributor_id == distributor_id, Report.document.is_(None), Report.held.is_(None))
+    return bool(await db.scalar(select(waiting)))
+
+
 async def _announce(db: AsyncSession, one: Due, now: datetime) -> None:
+    """Take the lines of all MSPs, and announce a report for each that has a key or a correction."""
     period = one.period
-    msps = await partners.msps_of(db, one.distributor_id, period.starts_at, period.ends_at)
+    msps = {msp.id: msp for msp in await partners.msps_of(db, one.distributor_id, period.starts_at, period.ends_at)}
     span = Span(period.starts_at, period.ends_at, one.cut_off_at)
-    await take_lines(db, one.distributor_id, [msp.id for msp in msps], span)
-    has_key = exists().where(Key.msp_id == partners.Msp.id, Key.created_at < period.ends_at)
-    with_keys = set(await db.scalars(select(partners.Msp.id).where(has_key)))
-    for msp in msps:
-        if msp.id in with_keys:
-            db.add(_announced(one, msp.id, msp.name, now))
+    await take_lines(db, one.distributor_id, list(msps), span)
+    corrections = await find_corrections(db, one.distributor_id, period.starts_at, one.cut_off_at)
+    has_key = select(Key.msp_id).where(Key.msp_id.in_(msps), Key.created_at < period.ends_at).distinct()
+    reported = {*await db.scalars(has_key), *(charge.msp_id for charge in corrections)}
+    rows = await db.scalars(select(Msp).where(Msp.id.in_(reported)).order_by(Msp.name, Msp.id))
+    reports = {msp.id: _announced(one, msp.id, msp.name, now) for msp in rows}
+    db.add_all(reports.values())
+    await db.flush()
+    for charge in corrections:
+        charge.report_id = reports[charge.msp_id].id
+    db.add_all(corrections)
     await db.flush()
 
 
@@ -179,30 +165,4 @@ def _announced(one: Due, msp_id: UUID, msp_name: str, now: datetime) -> Report:
         starts_at=one.period.starts_at,
         msp_id=msp_id,
         msp_name=msp_name,
-    )
-
-
-async def _next_number(db: AsyncSession, period: ClosedPeriod) -> str:
-    year = period.cut_off_at.astimezone(zone_info(period.zone)).year
-    counting = insert(ReportCounter).values(distributor_id=period.distributor_id, year=year, last=1)
-    last = await db.scalar(
-        counting.on_conflict_do_update(
-            index_elements=["distributor_id", "year"], set_={"last": ReportCounter.last + 1}
-        ).returning(ReportCounter.last)
-    )
-    return f"{year}-{last:05d}"
-
-
-def _heading(distributor: Distributor, period: ClosedPeriod, report: Report) -> Heading:
-    return Heading(
-        distributor=distributor.name,
-        msp=report.msp_name,
-        month=period.month,
-        zone=period.zone,
-        zone_data=period.zone_data,
-        starts_at=period.starts_at,
-        ends_at=period.ends_at,
-        cut_off_at=period.cut_off_at,
-        number=report.number,
-        issued_at=period.cut_off_at,
     )

@@ -1,18 +1,19 @@
 """The report as a document: canonical JSON, of which every form is a rendering. Pure.
 
-The same facts give the same bytes, whenever and by whomever they are written.
+The same facts give the same bytes, whenever and by whomever they are written. `report.schema.json` describes it.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from hashlib import sha256
 from typing import Any
 
 import rfc8785
 
 from services import ids
-from services.usage import zone_info
+from services.reports.charging import Correction, Counted, Receipts
+from services.usage import Peak, Three, zone_info
 
 SCHEMA = "tidemark.report/1"
 TYPES = ("server", "workstation", "server_plus")
@@ -21,35 +22,45 @@ Document = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """What stands above the lines. `number`, `issued_at` and `cut_off_at` are None on a provisional report."""
+    """What stands above the lines. `number` and `issued_at` are None on a provisional report."""
 
     distributor: str
     msp: str
+    language: str
     month: str
     zone: str
     zone_data: str
     starts_at: datetime
     ends_at: datetime
     cut_off_at: datetime
+    days: Sequence[date]
     number: str | None = None
     issued_at: datetime | None = None
 
 
-def compose(heading: Heading, rows: Sequence[Any]) -> Document:
-    """Make the document of a report from its heading and its lines' rows, which are ordered by site name."""
-    lines = [_line(row) for row in rows]
+def compose(
+    heading: Heading,
+    counted: Sequence[Counted],
+    corrections: Sequence[Correction] = (),
+    receipts: Receipts | None = None,
+) -> Document:
+    """Make the document of a report from its heading, its lines in their order, and its corrections."""
+    lines = [_line(one, receipts or {}) for one in counted]
+    corrected = [_correction(one) for one in corrections]
     return {
         "schema": SCHEMA,
         "status": "issued" if heading.number else "provisional",
         "number": heading.number,
         "distributor": heading.distributor,
         "msp": heading.msp,
+        "language": heading.language,
         "period": _period(heading),
         "issued_at": show_instant(heading.issued_at),
         "cut_off_at": show_instant(heading.cut_off_at),
-        "totals": _totals(lines),
+        "totals": _totals(lines, corrected),
         "lines": lines,
-        "lines_sha256": sha256(rfc8785.dumps(lines)).hexdigest(),
+        "corrections": corrected,
+        "lines_sha256": sha256(rfc8785.dumps({"lines": lines, "corrections": corrected})).hexdigest(),
     }
 
 
@@ -63,7 +74,12 @@ def show_instant(value: datetime | None) -> str | None:
     return value.isoformat().replace("+00:00", "Z") if value is not None else None
 
 
-def _period(heading: Heading) -> dict[str, str | None]:
+def by_type(quantities: Three) -> dict[str, int]:
+    """Name three quantities, with their sum."""
+    return {**dict(zip(TYPES, quantities, strict=True)), "total": sum(quantities)}
+
+
+def _period(heading: Heading) -> dict[str, Any]:
     zone = zone_info(heading.zone)
     return {
         "month": heading.month,
@@ -73,10 +89,12 @@ def _period(heading: Heading) -> dict[str, str | None]:
         "ends_at": show_instant(heading.ends_at),
         "starts_at_local": heading.starts_at.astimezone(zone).isoformat(),
         "ends_at_local": heading.ends_at.astimezone(zone).isoformat(),
+        "days": [day.isoformat() for day in heading.days],
     }
 
 
-def _line(row: Any) -> dict[str, Any]:
+def _line(one: Counted, receipts: Receipts) -> dict[str, Any]:
+    row, total = one.row, one.recount.peaks.get("total")
     return {
         "site": row.name,
         "site_id": ids.show("site", row.site_id),
@@ -84,20 +102,63 @@ def _line(row: Any) -> dict[str, Any]:
         "key": row.key_masked,
         "state": row.state,
         "activated_at": show_instant(row.activated_at),
-        **{name: _peak(row, name) for name in TYPES},
-        "total": None if row.total is None else {"peak": row.total, "peak_at": show_instant(row.total_at)},
+        **{name: _peak(one, name, receipts) for name in TYPES},
+        "total": None if total is None else {"peak": total.value, "peak_at": show_instant(total.at)},
+        "charged": by_type(one.charged),
         "coverage_percent": _percent(row.covered_seconds, row.span_seconds),
         "gaps": [[_utc(start), _utc(end)] for start, end in row.gaps],
-        "flags": list(row.flags),
+        "flags": list(one.flags),
+        "not_charged": [
+            {
+                "kind": out.kind,
+                "from": show_instant(out.from_at),
+                "until": show_instant(out.until_at),
+                "reason": out.reason,
+                "actor": out.actor,
+            }
+            for out in one.excluded
+        ],
+        "counted": [
+            {"installation_id": str(last.installation_id), "line": last.line, "n": last.n}
+            for last in one.recount.counted
+        ],
+        "daily": _daily(one.recount.daily),
     }
 
 
-def _peak(row: Any, name: str) -> dict[str, Any] | None:
-    peak = getattr(row, name)
+def _peak(one: Counted, name: str, receipts: Receipts) -> dict[str, Any] | None:
+    peak: Peak | None = one.recount.peaks.get(name)
     if peak is None:
         return None
-    instant = show_instant(getattr(row, f"{name}_at"))
-    return {"peak": peak, "peak_at": instant, "active": getattr(row, f"{name}_active")}
+    makers = []
+    for maker in peak.made_by:
+        receipt = receipts.get((one.row.site_id, maker))
+        makers.append(
+            {
+                "installation_id": str(maker.installation_id),
+                "line": maker.line,
+                "n": maker.n,
+                "receipt": receipt.hex() if receipt else None,
+            }
+        )
+    return {"peak": peak.value, "peak_at": show_instant(peak.at), "active": peak.active, "made_by": makers}
+
+
+def _daily(days: Sequence[Three | None]) -> dict[str, list[int | None]]:
+    return {name: [None if day is None else day[number] for day in days] for number, name in enumerate(TYPES)}
+
+
+def _correction(one: Correction) -> dict[str, Any]:
+    return {
+        "site": one.site,
+        "site_id": ids.show("site", one.site_id),
+        "month": one.month,
+        "report": one.report_number,
+        "origin": one.origin,
+        "quantities": by_type(one.quantities),
+        "reason": one.reason,
+        "actor": one.actor,
+    }
 
 
 def _percent(covered: float, span: float) -> str:
@@ -109,13 +170,14 @@ def _utc(text: str) -> str | None:
     return show_instant(datetime.fromisoformat(text))
 
 
-def _totals(lines: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """Add up the peaks of the sites: what is charged. No total is a peak of a sum."""
-    known = [line for line in lines if line["total"] is not None]
-    charged = {name: sum(line[name]["peak"] for line in known) for name in TYPES}
+def _totals(lines: Sequence[Mapping[str, Any]], corrections: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Add up what is charged for the sites. No total is a peak of a sum."""
+    names = (*TYPES, "total")
+    charged = {name: sum(line["charged"][name] for line in lines) for name in names}
     return {
-        **charged,
-        "charged": sum(charged.values()),
+        **{name: charged[name] for name in TYPES},
+        "charged": charged["total"],
+        "corrections": {name: sum(line["quantities"][name] for line in corrections) for name in names},
         "sites": len(lines),
-        "no_data": len(lines) - len(known),
+        "no_data": sum(line["total"] is None for line in lines),
     }

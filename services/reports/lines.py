@@ -37,6 +37,7 @@ from ({FIGURES}) f
 join keys k using (site_id)
 left join lateral (select e.to_state from key_events e
     where e.site_id = k.site_id and e.key_id = k.id and e.at < f.until_at and e.recorded_at <= :cut_off_at
+        and e.to_state <> 'issued'
     order by e.at desc, e.id desc limit 1) ending on true
 left join lateral (select e.to_state from key_events e
     where e.site_id = k.site_id and e.key_id = k.id and e.at < f.from_at and e.recorded_at <= :cut_off_at

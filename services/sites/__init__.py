@@ -4,7 +4,7 @@ Promise: an answered heartbeat is durable; a repeat gets its own answer again; n
 fault, and one that is heard again is enabled at once. Locks are taken in the order lines, key, timers.
 """
 
-from services.sites import breaker, clones, commands, flags, inventory, moves, orders, policies
+from services.sites import breaker, moves, orders, policies, standing
 from services.sites.activation import (
     Activated,
     CredentialMismatch,
@@ -17,7 +17,7 @@ from services.sites.activation import (
 from services.sites.bearer import Bearer, read_bearer
 from services.sites.binding import Activation
 from services.sites.echo import Echo
-from services.sites.heartbeat import ChangesMissing, DeployedMismatch, Extras, Heartbeat, LineBroken, Origin, Result
+from services.sites.heartbeat import ChangesMissing, DeployedMismatch, Heartbeat, LineBroken, Origin
 from services.sites.idle import PREPARE, Idle, advance_idle, genuine_echo, perhaps_idle
 from services.sites.intake import Answer, Desk, take_in
 from services.sites.lease import LeaseSigner
@@ -42,7 +42,6 @@ __all__ = [
     "DeployedMismatch",
     "Desk",
     "Echo",
-    "Extras",
     "Heartbeat",
     "Idle",
     "KeyAlreadyBound",
@@ -54,7 +53,6 @@ __all__ = [
     "Origin",
     "Pace",
     "RejectedTooLate",
-    "Result",
     "Seat",
     "SeatsExhausted",
     "SiteView",
@@ -64,12 +62,8 @@ __all__ = [
     "activate",
     "advance_idle",
     "breaker",
-    "clones",
-    "commands",
     "end_seat",
-    "flags",
     "genuine_echo",
-    "inventory",
     "moves",
     "next_timer_at",
     "orders",
@@ -84,6 +78,7 @@ __all__ = [
     "signing_key",
     "site_of",
     "sites_of",
+    "standing",
     "sweep",
     "take_in",
 ]

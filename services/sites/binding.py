@@ -82,7 +82,7 @@ def _describe(own: Installation, request: Activation, now: datetime) -> None:
     own.timezone = request.timezone
     own.console_url = request.console_url
     own.activated_at = now
-    own.released_at = own.ended_at = own.end_reason = own.next_credential_sha256 = None
+    own.released_at = own.ended_at = own.end_reason = None
 
 
 async def _seat(db: AsyncSession, key: Key, request: Activation, now: datetime) -> None:

@@ -98,11 +98,6 @@ async def settle(db: AsyncSession, now: datetime) -> None:
             alarm.until_at = now
 
 
-async def alarm(db: AsyncSession) -> SweepHold | None:
-    """Give the alarm, while the sweep holds."""
-    return await _open(db)
-
-
 async def held(db: AsyncSession) -> list[Held]:
     """Give what the sweep holds, by MSP, most first."""
     rows = await db.execute(

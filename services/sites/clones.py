@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -79,14 +79,6 @@ async def twins_of(db: AsyncSession, site_id: UUID, installation_id: UUID) -> li
     installation = await db.get(Installation, (site_id, installation_id))
     hostname = installation.hostname if installation else None
     return [_twin(line, seen.get(line.line), hostname) for line in forked]
-
-
-async def watch_again(db: AsyncSession, site_id: UUID) -> None:
-    """Look again at the lines that others were resumed from, when they are heard next."""
-    lines = await db.scalars(select(Line).where(Line.site_id == site_id, Line.parent.is_not(None)))
-    for parent in {(line.installation_id, line.parent) for line in lines}:
-        own = (Line.site_id == site_id, Line.installation_id == parent[0], Line.line == parent[1])
-        await db.execute(update(Line).where(*own).values(waiting=True))
 
 
 def _twin(line: Line, seen: LineSighting | None, hostname: str | None) -> Twin:

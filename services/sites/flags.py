@@ -25,18 +25,6 @@ async def raise_flag(db: AsyncSession, site_id: UUID, flag: Flag, detail: str, n
     return True
 
 
-async def clear_flag(db: AsyncSession, site_id: UUID, flag: Flag, now: datetime) -> None:
-    """Take a flag down; what was reported under it stays. Twice is once."""
-    row = await _up(db, site_id, flag)
-    if row is not None:
-        row.until_at = max(now, row.from_at)
-
-
-async def flags_of(db: AsyncSession, site_id: UUID) -> list[SiteFlag]:
-    """Give the flags that are up."""
-    return list(await db.scalars(select(SiteFlag).where(SiteFlag.site_id == site_id, SiteFlag.until_at.is_(None))))
-
-
 async def _up(db: AsyncSession, site_id: UUID, flag: Flag) -> SiteFlag | None:
     return await db.scalar(
         select(SiteFlag).where(SiteFlag.site_id == site_id, SiteFlag.flag == flag, SiteFlag.until_at.is_(None))

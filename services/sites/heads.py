@@ -61,9 +61,9 @@ class LockedLine:
     heartbeat_seconds: int
     disable_after_seconds: int
     renew_lease_at: datetime
+    last_contact_at: datetime
+    said_more: bool
     head: Head
-    said_more: bool = False
-    last_contact_at: datetime | None = None
     waiting: bool = False
 
     @property
@@ -132,6 +132,8 @@ def _locked(row: Any) -> LockedLine:
         heartbeat_seconds=row.heartbeat_seconds,
         disable_after_seconds=row.disable_after_seconds,
         renew_lease_at=row.renew_lease_at,
+        last_contact_at=row.last_contact_at,
+        said_more=row.said_more,
         head=Head(
             line=row.line,
             sequence=row.sequence,
@@ -142,7 +144,5 @@ def _locked(row: Any) -> LockedLine:
             last_entry_at=row.last_entry_at,
             known_until_at=row.known_until_at,
         ),
-        said_more=row.said_more,
-        last_contact_at=row.last_contact_at,
         waiting=row.waiting,
     )

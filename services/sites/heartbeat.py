@@ -3,11 +3,10 @@
 `decide` gives one of the outcomes below; `services.sites.intake` reads the heads before and stores the outcome after.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal, NamedTuple
-from uuid import UUID
+from typing import Any
 
 from services.errors import Kind, Refusal
 from services.sites.bearer import Bearer
@@ -38,23 +37,6 @@ class DeployedMismatch(Refusal):
     code = "deployed_mismatch"
 
 
-class Result(NamedTuple):
-    """What became of a command, as the site says."""
-
-    command_id: UUID
-    outcome: Literal["done", "refused", "failed"]
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Extras:
-    """What a heartbeat may bring besides usage; None where it brings nothing of it."""
-
-    results: Sequence[Result] = ()
-    backups: Mapping[str, int] | None = None
-    next_credential_sha256: bytes | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Origin:
     """From where a heartbeat came, for telling clones apart."""
@@ -79,7 +61,6 @@ class Heartbeat:
     numbered: bool = False
     more: bool = False
     resume: bool = False
-    extras: Extras | None = None
     origin: Origin | None = None
 
 

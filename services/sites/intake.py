@@ -16,8 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from services.errors import Refusal, Unauthenticated
 from services.keys import KeyState
 from services.signing import Vault, same
-from services.sites import credentials, errands, standing
-from services.sites.commands import Command
+from services.sites import errands, standing
 from services.sites.echo import Echo, read_echo
 from services.sites.errands import Errand
 from services.sites.heads import Advance, LockedLine, lock_installation, lock_lines, write_heads
@@ -25,7 +24,7 @@ from services.sites.heartbeat import Accepted, Heartbeat, Repeat, decide
 from services.sites.lease import LeaseSigner, LeaseTerms, renew_after
 from services.sites.pace import Pace
 from services.sites.resume import resume
-from services.usage import Arrival, Line, LineId, append, first_receipt, keep_conflicts
+from services.usage import Arrival, GapRow, Line, LineId, append, first_receipt, keep_conflicts, record_gaps
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +41,11 @@ class Answer:
     next_heartbeat_seconds: int
     lease: str | None = None
     notices: Sequence[dict[str, Any]] = field(default_factory=tuple)
-    commands: Sequence[Command] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Desk:
-    """What taking in needs besides the database: the vault for echoes, the signer for leases, the process's pace."""
+    """What taking in needs besides the database: the vault, the process's pace, the signer of the moment."""
 
     vault: Vault
     signer: LeaseSigner
@@ -64,7 +62,6 @@ class _Heard:
     outcome: Accepted | Repeat
     state: KeyState
     reason: str | None = None
-    commands: Sequence[Command] = ()
 
     @property
     def renews(self) -> bool:
@@ -112,7 +109,7 @@ async def _hear(
     if gone:
         oldest = (await lock_installation(connection, beat.bearer.site_id, beat.bearer.installation_id))[:1]
         line = oldest[0] if oldest else None
-    if line is None or not await _knows(db, beat, line, now):
+    if line is None or not same(beat.bearer.credential_sha256, line.credential_sha256):
         return Unauthenticated()
     if beat.resume or gone:
         line, outcome = await resume(db, beat, echo, now)
@@ -123,14 +120,6 @@ async def _hear(
     if early := _too_early(desk.pace, beat, line, outcome, now):
         return early
     return _Heard(beat, now, line, outcome, KeyState(line.told_state))
-
-
-async def _knows(db: AsyncSession, beat: Heartbeat, line: LockedLine, now: datetime) -> bool:
-    """Tell whether the credential is the installation's, or the one that it was told to change to."""
-    shown = beat.bearer.credential_sha256
-    if same(shown, line.credential_sha256):
-        return True
-    return await credentials.is_next(db, line.site_id, line.installation_id, shown, now)
 
 
 def _too_early(
@@ -147,7 +136,7 @@ async def _run_errands(db: AsyncSession, heard: Sequence[_Heard]) -> None:
     for one in heard:
         errand = Errand(one.line.id, one.line.waiting, one.beat, one.outcome, one.now)
         if errands.needed(errand):
-            one.commands = await errands.run(db, errand)
+            await errands.run(db, errand)
 
 
 async def _settle_states(db: AsyncSession, heard: Sequence[_Heard]) -> None:
@@ -165,7 +154,24 @@ async def _store(db: AsyncSession, connection: AsyncConnection, heard: Sequence[
             if one.outcome.known:
                 one.outcome = await _with_conflicts(db, one.line, one.outcome, one.now)
     await append(connection, arrivals)
+    await record_gaps(connection, [_gap(one) for one in heard if _ends_a_gap(one)])
     await write_heads(connection, [_advance(one) for one in heard])
+
+
+def _ends_a_gap(one: _Heard) -> bool:
+    """Tell whether something in the past is known only now: after a silence, in a burst, on a new line, or late."""
+    line, outcome = one.line, one.outcome
+    if isinstance(outcome, Repeat):
+        return False
+    silence = (one.now - line.last_contact_at).total_seconds()
+    known_until_at = line.head.known_until_at
+    late = bool(outcome.new and known_until_at and outcome.new[0].at < known_until_at)
+    return late or line.said_more or silence > 2 * line.heartbeat_seconds
+
+
+def _gap(one: _Heard) -> GapRow:
+    line = one.line
+    return (*line.id, one.now, min(line.last_contact_at, one.now), line.head.known_until_at)
 
 
 def _advance(one: _Heard) -> Advance:
@@ -206,7 +212,6 @@ def _answer(desk: Desk, one: _Heard) -> Answer:
         next_heartbeat_seconds=desk.pace.next_seconds(line.installation_id, line.heartbeat_seconds, one.now),
         lease=desk.signer.sign(_terms(one), one.now) if one.renews else None,
         notices=one.outcome.notices if isinstance(one.outcome, Accepted) else (),
-        commands=one.commands,
     )
 
 

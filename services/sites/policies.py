@@ -1,16 +1,15 @@
 """Policies at work: a change is written into the lines that it concerns, and can be tried on the fleet before."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services import keys, partners
 from services.keys import Key, KeyState
-from services.partners import Level, Msp, Policy, Role
+from services.partners import Msp, Policy
 from services.sites import standing
 from services.sites.pulse import outages
 from services.sites.silence import deadline
@@ -50,73 +49,43 @@ async def tell(db: AsyncSession, key: Key, now: datetime) -> None:
     await db.execute(timers.values(due_at=now))
 
 
-async def tell_msp(db: AsyncSession, msp_id: UUID, now: datetime) -> None:
-    """Tell all sites of an MSP, in the order of their ids."""
-    for site_id in await db.scalars(select(Key.site_id).where(Key.msp_id == msp_id).order_by(Key.site_id)):
-        await tell(db, await standing.lock(db, site_id), now)
-
-
-async def change(
-    db: AsyncSession,
-    who: Role,
-    level: Level,
-    subject_id: UUID,
-    *,
-    values: Mapping[str, int | None],
-    actor: str,
-    now: datetime,
-) -> list[UUID]:
-    """Change a level's policy; gives the MSPs whose sites are to be told of it (`tell_msp`), in order.
-
-    Raises `PolicyNotYours`, `PolicyOutOfBounds`.
-    """
-    if not await partners.change_policy(db, who, level, subject_id, values=values, actor=actor, now=now):
-        return []
-    if level == "msp":
-        return [subject_id]
-    found = list(await db.scalars(select(Msp.id).order_by(Msp.id)))
-    if level == "programme":
-        return found
-    return [one for one in found if await partners.distributor_of(db, one, now) == subject_id]
-
-
 async def change_of_key(
-    db: AsyncSession, who: Role, site_id: UUID, *, values: dict[str, int | None], actor: str, now: datetime
+    db: AsyncSession, site_id: UUID, *, values: dict[str, int | None], actor: str, now: datetime
 ) -> Policy:
-    """Change a key's own values, and tell its site; gives the policy then in force.
+    """Change a key's own values, None taking one back, and tell its site; gives the policy then in force.
 
-    Raises `PolicyNotYours`, `PolicyOutOfBounds`.
+    Twice is once. Raises `PolicyOutOfBounds`.
     """
-    await partners.check_values(db, who, values)
+    partners.check_values(values)
     key = await standing.lock(db, site_id)
     before = await keys.set_key_policy(db, key, values)
     if before != values:
-        partners.record_change(db, "key", key.id, before=before, after=values, actor=actor, now=now)
+        changed = (f"{knob}: {_show(before[knob])} to {_show(value)}" for knob, value in values.items())
+        keys.note(db, key, "policy_changed", actor=actor, now=now, reason="; ".join(changed))
         await tell(db, key, now)
     return await keys.policy_of_key(db, key, now)
 
 
-async def dry_run(
-    db: AsyncSession, disable_after: timedelta, now: datetime, *, msp_id: UUID | None = None
-) -> list[WouldDisable]:
-    """Give the active sites that would be disabled now if this were the silence that disables, longest first."""
-    query = (
-        select(Key, Msp.name, Line.last_contact_at)
+async def dry_run(db: AsyncSession, now: datetime, disable_after: timedelta | None = None) -> list[WouldDisable]:
+    """Give the active sites that silence would disable now, longest first: under the policies in force, or another."""
+    rows = await db.execute(
+        select(Key, Msp.name, func.max(Line.last_contact_at))
         .join(Msp, Msp.id == Key.msp_id)
         .join(Installation, (Installation.site_id == Key.site_id) & (Installation.key_id == Key.id))
         .join(Line, (Line.site_id == Key.site_id) & (Line.installation_id == Installation.installation_id))
         .where(Installation.product == standing.SITE_MANAGER, Installation.ended_at.is_(None))
         .where(Key.disabled_at.is_(None), Key.activated_at.is_not(None))
+        .group_by(Key.site_id, Key.id, Msp.name)
     )
-    rows = (await db.execute(query if msp_id is None else query.where(Key.msp_id == msp_id))).all()
-    heard: dict[UUID, tuple[Key, str, datetime]] = {}
-    for key, msp, contact in rows:
-        if key.site_id not in heard or heard[key.site_id][2] < contact:
-            heard[key.site_id] = key, msp, contact
-    own = await outages(db, min((one[2] for one in heard.values()), default=now), now)
-    found = [
-        WouldDisable(key.site_id, key.name, msp, contact, deadline(contact, disable_after, own))
-        for key, msp, contact in heard.values()
-        if key.state is KeyState.ACTIVE
-    ]
+    heard = [(key, msp, contact) for key, msp, contact in rows if key.state is KeyState.ACTIVE]
+    in_force = await keys.policies_of_keys(db, [key for key, _, _ in heard], now)
+    own = await outages(db, min((contact for _, _, contact in heard), default=now), now)
+    found = []
+    for key, msp, contact in heard:
+        since_at = deadline(contact, disable_after or in_force[key.site_id].disable_after, own)
+        found.append(WouldDisable(key.site_id, key.name, msp, contact, since_at))
     return sorted((one for one in found if one.since_at <= now), key=lambda one: (one.since_at, one.name))
+
+
+def _show(value: int | None) -> str:
+    return "as the MSP's" if value is None else str(value)

@@ -134,6 +134,8 @@ def _as_opened(named: LockedLine, head: Head, now: datetime) -> LockedLine:
         heartbeat_seconds=named.heartbeat_seconds,
         disable_after_seconds=named.disable_after_seconds,
         renew_lease_at=now,
+        last_contact_at=named.last_contact_at,
+        said_more=True,
         head=head,
         waiting=True,
     )

@@ -31,7 +31,6 @@ class Installation(Row):
     ended_at: Mapped[datetime | None]
     end_reason: Mapped[str | None]
     # What it offered when told to change its credential; in force once it is used.
-    next_credential_sha256: Mapped[bytes | None]
 
     __table_args__ = (
         ForeignKeyConstraint(["site_id", "key_id"], ["keys.site_id", "keys.id"]),

@@ -7,6 +7,7 @@ again from the ledger. Months are the distributor's, and tile time.
 from services.usage.calendar import (
     Period,
     UnknownZone,
+    day_starts,
     month_period,
     next_period,
     period_containing,
@@ -16,21 +17,41 @@ from services.usage.calendar import (
 from services.usage.entries import Counts, Entry, PlacedEntry, chain, last_counts
 from services.usage.evidence import count_again, stop_counting
 from services.usage.figures import FIGURES, SiteFigures, Span, figure_parameters, figures_of
-from services.usage.ledger import Arrival, LineId, append, counts_at, entry_at, keep_conflicts, seen_at
+from services.usage.ledger import (
+    Arrival,
+    GapRow,
+    LineId,
+    append,
+    counts_at,
+    entry_at,
+    keep_conflicts,
+    record_gaps,
+    seen_at,
+)
+from services.usage.raw import RawSite, raw_sites
 from services.usage.receipts import canonical, first_receipt
-from services.usage.tables import Line, UsageEntry
+from services.usage.recount import Maker, Peak, Recount, Stretch, Three, recount
+from services.usage.tables import ContactGap, Line, UsageEntry
 
 __all__ = [
     "FIGURES",
     "Arrival",
+    "ContactGap",
     "Counts",
     "Entry",
+    "GapRow",
     "Line",
     "LineId",
+    "Maker",
+    "Peak",
     "Period",
     "PlacedEntry",
+    "RawSite",
+    "Recount",
     "SiteFigures",
     "Span",
+    "Stretch",
+    "Three",
     "UnknownZone",
     "UsageEntry",
     "append",
@@ -38,6 +59,7 @@ __all__ = [
     "chain",
     "count_again",
     "counts_at",
+    "day_starts",
     "entry_at",
     "figure_parameters",
     "figures_of",
@@ -47,6 +69,9 @@ __all__ = [
     "month_period",
     "next_period",
     "period_containing",
+    "raw_sites",
+    "record_gaps",
+    "recount",
     "seen_at",
     "stop_counting",
     "zone_data_version",

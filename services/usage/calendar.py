@@ -120,6 +120,21 @@ def next_period(period: Period, zone: str | None = None) -> Period:
     return Period(month.month, month.zone, period.ends_at, month.ends_at)
 
 
+def day_starts(period: Period) -> list[datetime]:
+    """The first instants of the local days of a period; the first is the period's own, whatever the hour."""
+    rules = zone_info(period.zone)
+    day = period.starts_at.astimezone(rules).date()
+    instants = [period.starts_at]
+    while True:
+        day += timedelta(days=1)
+        starts_at = first_instant(period.zone, day)
+        if starts_at >= period.ends_at:
+            return instants
+        # The day after a skipped one begins at the same instant as the skipped one would.
+        if starts_at > instants[-1]:
+            instants.append(starts_at)
+
+
 def _first_day(month: str) -> date:
     if not _MONTH.fullmatch(month):
         raise ValueError(f"{month!r} is not a month like 2022-10.")

@@ -4,6 +4,8 @@ How it is made, step by step:
 
 - `spans`: the part of the period in which each site was the MSP's (tenure).
 - `uncounted`: what is evidence and no more: a Site Manager after another one activated, a seat that has ended.
+- `seen`: each line of those sites, with how far it was known at the cut-off: what a stretch of silence over the
+  cut-off left known, else what is known now.
 - `heads`: each line of those sites, with the parts of the span for which it is known: from where the line begins to
   where usage is known, without what is uncounted. A part that was cut off there (`ended`) does not hold its last
   instant.
@@ -42,13 +44,21 @@ with spans as (
     select site_id, installation_id, range_agg(tstzrange(from_at, coalesce(until_at, 'infinity'))) as stretches
     from uncounted_stretches
     group by site_id, installation_id
+), seen as (
+    select l.site_id, l.installation_id, l.line, l.product, l.base_seen, l.base_server, l.base_workstation,
+        l.base_server_plus, l.begins_at,
+        case when g.site_id is null then l.known_until_at else g.known_until_at end as known_until_at
+    from spans s
+    join lines l using (site_id)
+    left join contact_gaps g on g.site_id = l.site_id and g.installation_id = l.installation_id and g.line = l.line
+        and g.from_at <= :cut_off_at and g.until_at > :cut_off_at
 ), heads as (
     select s.site_id, s.until_at, l.installation_id, l.line, l.product = 'site_manager' as manages, l.base_seen,
         l.base_server, l.base_workstation, l.base_server_plus,
         lower(part) as known_from_at, upper(part) as known_until_at, not upper_inc(part) as ended,
         min(lower(part)) filter (where l.product = 'site_manager') over (partition by s.site_id) as managed_from_at
     from spans s
-    join lines l using (site_id)
+    join seen l using (site_id)
     left join uncounted u using (site_id, installation_id)
     cross join lateral unnest(
         tstzmultirange(tstzrange(greatest(l.begins_at, s.from_at), least(l.known_until_at, s.until_at), '[]'))

@@ -15,6 +15,9 @@ from services.usage.entries import Counts, Entry, PlacedEntry
 from services.usage.receipts import next_receipt
 from services.usage.tables import Line, UsageConflict, UsageEntry
 
+GapRow = tuple[UUID, UUID, int, datetime, datetime, datetime | None]
+"""site, installation, line; until, from; how far usage was known in between"""
+
 LineId = tuple[UUID, UUID, int]
 """site, installation, line"""
 
@@ -24,6 +27,11 @@ insert into usage_entries (site_id, installation_id, line, n, kind, at, clock_su
 select * from unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::bigint[], $5::text[], $6::timestamptz[], $7::bool[],
     $8::int[], $9::int[], $10::int[], $11::int[], $12::int[], $13::int[], $14::bytea[], $15::bytea[],
     $16::timestamptz[])
+"""
+_RECORD_GAPS = """
+insert into contact_gaps (site_id, installation_id, line, until_at, from_at, known_until_at)
+select * from unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[])
+on conflict do nothing
 """
 _NO_COUNTS = (None, None, None)
 
@@ -57,6 +65,12 @@ async def append(connection: AsyncConnection, arrivals: Sequence[Arrival]) -> No
     ]
     if rows:
         await connection.exec_driver_sql(_APPEND, tuple(map(list, zip(*rows, strict=True))))
+
+
+async def record_gaps(connection: AsyncConnection, gaps: Sequence[GapRow]) -> None:
+    """Record stretches without contact that have ended, in one statement; most batches have none."""
+    if gaps:
+        await connection.exec_driver_sql(_RECORD_GAPS, tuple(map(list, zip(*gaps, strict=True))))
 
 
 async def entry_at(db: AsyncSession, lines: Mapping[int, Line], line: int, n: int) -> UsageEntry | None:

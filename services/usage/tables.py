@@ -109,6 +109,24 @@ class UncountedStretch(Row):
     __table_args__ = (CheckConstraint("until_at is null or until_at >= from_at", name="interval"),)
 
 
+class ContactGap(Row):
+    """A stretch between two contacts of a line, and how far its usage was known in it; null: nothing of it yet.
+
+    Written by the heartbeat that ends the stretch, and only if that heartbeat changes what was known of the past: after
+    a long silence, in a burst, on a new line, or with a late entry. So what was known at an instant of the past can
+    still be told, a closed month knows which sites to look at again, and an ordinary heartbeat writes nothing.
+    """
+
+    __tablename__ = "contact_gaps"
+
+    site_id: Mapped[UUID] = mapped_column(primary_key=True)
+    installation_id: Mapped[UUID] = mapped_column(primary_key=True)
+    line: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    until_at: Mapped[datetime] = mapped_column(primary_key=True)
+    from_at: Mapped[datetime]
+    known_until_at: Mapped[datetime | None]
+
+
 class UsageConflict(Row):
     """Evidence: another entry that came under a number already taken. The first counts; this one never does."""
 

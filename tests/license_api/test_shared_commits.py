@@ -28,7 +28,7 @@ async def test_two_of_one_installation_in_the_queue_are_taken_in_two_batches(
     now = world.clock.advance(minutes=15)
     beats = [m.heartbeat(m.body(now, (n, 0, 0))) for n, m in enumerate((one, two, two, one), start=5)]
     async with asyncio.timeout(10):
-        answers = await asyncio.gather(*(commits.take_in(beat, now) for beat in beats), return_exceptions=True)
+        answers = await asyncio.gather(*(commits.take_in(beat) for beat in beats), return_exceptions=True)
     assert [type(answer) for answer in answers] == [Answer, Answer, LineBroken, LineBroken]
 
 
@@ -38,30 +38,33 @@ async def test_one_that_a_statement_cannot_store_fails_alone(commits: SharedComm
     beats = [machine.heartbeat(machine.body(now, (2, 0, 0))) for machine in machines]
     object.__setattr__(beats[2], "deployed", Counts(2**40, 0, 0))  # the wire lets no such number through
     async with asyncio.timeout(10):
-        answers = await asyncio.gather(*(commits.take_in(beat, now) for beat in beats), return_exceptions=True)
+        answers = await asyncio.gather(*(commits.take_in(beat) for beat in beats), return_exceptions=True)
     assert [isinstance(answer, Answer) for answer in answers] == [True, True, False, True]
     assert isinstance(answers[2], DBAPIError)
 
 
-async def test_beyond_a_full_queue_the_answer_is_503_at_once(commits: SharedCommits, world: World) -> None:
-    stranger = Machine("", site_id=world.msp.id)
-    now = world.clock()
-    beats = [stranger.heartbeat(stranger.body(now, (1, 0, 0)))] * 2_001
-    taking = [asyncio.create_task(commits.take_in(beat, now)) for beat in beats]
+async def test_beyond_a_full_queue_the_answer_is_503_at_once_and_known_sites_are_not_crowded_out(
+    commits: SharedCommits, world: World
+) -> None:
+    known = await world.running((1, 0, 0))
+    now = world.clock.advance(minutes=15)
+    strangers = [Machine("", site_id=world.msp.id) for _ in range(600)]
+    beats = [stranger.heartbeat(stranger.body(now, (1, 0, 0))) for stranger in strangers]
+    taking = [asyncio.create_task(commits.take_in(beat)) for beat in beats]
     await asyncio.sleep(0)
-    [done] = [task for task in taking if task.done()]
-    assert isinstance(done.exception(), Unavailable)
-    for task in taking:
-        task.cancel()
-    await asyncio.gather(*taking, return_exceptions=True)
+    refused = [task for task in taking if task.done()]
+    assert refused
+    assert all(isinstance(task.exception(), Unavailable) for task in refused)
+    async with asyncio.timeout(10):
+        assert isinstance(await commits.take_in(known.heartbeat(known.body(now, (1, 0, 0)))), Answer)
+        answers = await asyncio.gather(*taking, return_exceptions=True)
+    assert {type(answer) for answer in answers} == {Unavailable, Unauthenticated}
 
 
 async def test_a_caller_that_left_does_not_stop_the_others(commits: SharedCommits, world: World) -> None:
     one, two = await world.running((1, 0, 0), "one"), await world.running((1, 0, 0), "two")
     now = world.clock.advance(minutes=15)
-    leaving, staying = (
-        asyncio.create_task(commits.take_in(m.heartbeat(m.body(now, (3, 0, 0))), now)) for m in (one, two)
-    )
+    leaving, staying = (asyncio.create_task(commits.take_in(m.heartbeat(m.body(now, (3, 0, 0))))) for m in (one, two))
     await asyncio.sleep(0)
     leaving.cancel()
     async with asyncio.timeout(10):
@@ -75,5 +78,5 @@ async def test_a_refusal_is_raised_to_the_one_whom_it_concerns(commits: SharedCo
     stranger = Machine("", site_id=machine.site_id)
     now = world.clock()
     with pytest.raises(Unauthenticated):
-        await commits.take_in(stranger.heartbeat(stranger.body(now, (1, 0, 0))), now)
-    assert isinstance(await commits.take_in(machine.heartbeat(machine.body(now, (1, 0, 0))), now), Answer)
+        await commits.take_in(stranger.heartbeat(stranger.body(now, (1, 0, 0))))
+    assert isinstance(await commits.take_in(machine.heartbeat(machine.body(now, (1, 0, 0)))), Answer)

@@ -174,6 +174,10 @@ class World:
         """Run the job that closes, writes and issues what is due."""
         await jobs.close_periods({"tools": Tools(self.sessions, self.clock)})
 
+    async def last_day(self) -> None:
+        """Run the job that tells MSPs of the last day."""
+        await jobs.tell_last_day({"tools": Tools(self.sessions, self.clock)})
+
     async def reports(self) -> list[Report]:
         """All reports, in the order of their numbers."""
         async with self.sessions() as db:

@@ -1,34 +1,54 @@
-"""Document and forms: the same facts give the same bytes, and no spreadsheet runs any of them."""
+"""Document and forms: the same facts give the same bytes in all four, and no spreadsheet runs any of them."""
 
 import csv
 import io
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from hashlib import sha256
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
+import jsonschema
+import openpyxl
+import pypdf
 import pytest
 import rfc8785
 
+from services.reports.charging import Correction, Counted, Excluded, charge
 from services.reports.document import Heading, compose, write
-from services.reports.forms import render
+from services.reports.forms import as_csv, render
+from services.reports.paper import REPORT_TEMPLATE, NotPrintable, print_pdf, sheet
+from services.reports.schemas import REPORT_SCHEMA
+from services.reports.wording import FLAGS, LANGUAGES, ORIGINS, STATES, WORDS, Language
+from services.reports.workbook import as_workbook
+from services.usage import Maker, Recount, recount
+from services.usage.recount import Said, ToldLine
 
+START = datetime(2026, 2, 28, 23, tzinfo=UTC)
+END = datetime(2026, 3, 31, 22, tzinfo=UTC)
+PEAK_AT = datetime(2026, 3, 5, 12, tzinfo=UTC)
 HEADING = Heading(
     distributor="Distribuzione",
     msp="Adriatica IT",
+    language="it",
     month="2026-03",
     zone="Europe/Rome",
     zone_data="2026a",
-    starts_at=datetime(2026, 2, 28, 23, tzinfo=UTC),
-    ends_at=datetime(2026, 3, 31, 22, tzinfo=UTC),
+    starts_at=START,
+    ends_at=END,
     cut_off_at=datetime(2026, 4, 1, 4, tzinfo=UTC),
+    days=[date(2026, 3, 1) + timedelta(days=n) for n in range(31)],
     number="2026-00001",
     issued_at=datetime(2026, 4, 1, 4, tzinfo=UTC),
 )
-PEAK_AT = datetime(2026, 3, 5, 12, tzinfo=UTC)
+DAYS = [START + timedelta(days=n) for n in range(31)]
+INSTALLATION = UUID(int=9)
+VOID = Excluded("void", PEAK_AT, PEAK_AT + timedelta(hours=1), "un errore", "anna@distribuzione.example")
+CORRECTION = Correction(UUID(int=1), "Hotel Adria", "2026-02", "2026-00000", "late_usage", (1, -2, 0), None, None)
 
 
 def row(**fields: Any) -> SimpleNamespace:
@@ -43,28 +63,66 @@ def row(**fields: Any) -> SimpleNamespace:
         "span_seconds": 100.0,
         "gaps": [["2026-03-01T00:00:00+00:00", "2026-03-02T00:00:00+00:00"]],
         "flags": ["new"],
-        "total": 6,
-        "total_at": PEAK_AT,
     }
-    for number, name in enumerate(("server", "workstation", "server_plus"), start=1):
-        known |= {name: number, f"{name}_at": PEAK_AT, f"{name}_active": None}
     return SimpleNamespace(**known | fields)
 
 
-def cells(*rows: SimpleNamespace, heading: Heading = HEADING) -> list[dict[str, str]]:
-    content = render(write(compose(heading, rows)))["csv"]
-    return list(csv.DictReader(io.StringIO(content.decode(), newline="")))
+def told(known: bool = True, excluded: tuple[Excluded, ...] = ()) -> Recount:
+    entries = [
+        Said(1, START, (1, 2, 3)),
+        Said(2, PEAK_AT, (1, 5, 3), (1, 4, 0)),
+        Said(3, END - timedelta(1), (0, 0, 0)),
+    ]
+    line = ToldLine(INSTALLATION, 0, START, END if known else None, entries=entries if known else [])
+    return recount([line], START, END, days=DAYS, excluded=[(one.from_at, one.until_at) for one in excluded])
+
+
+def counted(*, known: bool = True, excluded: tuple[Excluded, ...] = (), **fields: Any) -> Counted:
+    return charge(row(**fields), told(known, excluded), excluded, no_data="nothing", short=False)
+
+
+def whole(heading: Heading = HEADING) -> bytes:
+    """A report with everything that a report can hold."""
+    lines = [counted(), counted(name="Porto", excluded=(VOID,)), counted(name="Zero", known=False, flags=["no_data"])]
+    return write(compose(heading, lines, [CORRECTION], {(UUID(int=1), Maker(INSTALLATION, 0, 2)): b"\1" * 32}))
+
+
+@cache
+def rendered() -> dict[str, bytes]:
+    return render(whole())
+
+
+def cells(*lines: Counted, heading: Heading = HEADING) -> list[dict[str, str]]:
+    content = as_csv(compose(heading, lines))
+    return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+
+
+def sheets(document: bytes) -> Any:
+    return openpyxl.load_workbook(io.BytesIO(as_workbook(json.loads(document))))
+
+
+# --- the document ----------------------------------------------------------------------------------------------
 
 
 def test_the_same_facts_give_the_same_bytes_in_every_form() -> None:
-    one, other = (render(write(compose(HEADING, [row(), row(name="B")]))) for _ in range(2))
-    assert one == other
-    assert set(one) == {"json", "csv"}
-    assert rfc8785.dumps(json.loads(one["json"])) == one["json"]
+    assert render(whole()) == rendered()
+    assert set(rendered()) == {"json", "csv", "xlsx", "pdf.it", "pdf.en"}
+    assert rfc8785.dumps(json.loads(rendered()["json"])) == rendered()["json"]
+
+
+def test_the_published_schema_describes_the_document_and_nothing_else() -> None:
+    checker = jsonschema.Draft202012Validator(REPORT_SCHEMA, format_checker=jsonschema.FormatChecker())
+    document = json.loads(whole())
+    checker.validate(document)
+    checker.validate(json.loads(whole(replace(HEADING, number=None, issued_at=None))))
+    spoilt: dict[str, Any]
+    for spoilt in ({"number": 1}, {"surprise": 1}, {"lines": [{}]}):
+        assert not checker.is_valid(document | spoilt)
 
 
 def test_the_heading_states_the_period_in_utc_and_in_local_time_with_the_version_of_the_zone_data() -> None:
-    period = compose(HEADING, [])["period"]
+    period = dict(compose(HEADING, [])["period"])
+    assert len(period.pop("days")) == 31
     assert period == {
         "month": "2026-03",
         "zone": "Europe/Rome",
@@ -76,14 +134,27 @@ def test_the_heading_states_the_period_in_utc_and_in_local_time_with_the_version
     }
 
 
-def test_totals_add_the_peaks_of_sites_and_never_invent_a_zero() -> None:
-    nothing = {name: None for base in ("server", "workstation", "server_plus") for name in (base, f"{base}_at")}
-    document = compose(HEADING, [row(), row(), row(**nothing, total=None, total_at=None, flags=["no_data"])])
+def test_totals_add_what_is_charged_and_never_invent_a_zero() -> None:
+    document = compose(HEADING, [counted(), counted(), counted(known=False)], [CORRECTION])
     assert document["totals"] == {
-        "server": 2, "workstation": 4, "server_plus": 6, "charged": 12, "sites": 3, "no_data": 1,
+        "server": 2, "workstation": 10, "server_plus": 6, "charged": 18, "sites": 3, "no_data": 1,
+        "corrections": {"server": 1, "workstation": -2, "server_plus": 0, "total": -1},
     }  # fmt: skip
     assert document["lines"][2]["server"] is None
-    assert document["lines_sha256"] == sha256(rfc8785.dumps(document["lines"])).hexdigest()
+    both = {"lines": document["lines"], "corrections": document["corrections"]}
+    assert document["lines_sha256"] == sha256(rfc8785.dumps(both)).hexdigest()
+
+
+def test_a_peak_names_the_change_that_made_it_with_its_receipt() -> None:
+    peak = json.loads(whole())["lines"][0]["workstation"]
+    made_by = {"installation_id": str(INSTALLATION), "line": 0, "n": 2, "receipt": "01" * 32}
+    assert peak == {"peak": 5, "peak_at": "2026-03-05T12:00:00Z", "active": 4, "made_by": [made_by]}
+
+
+def test_a_voided_peak_is_shown_beside_what_is_charged() -> None:
+    line = compose(HEADING, [counted(excluded=(replace(VOID, until_at=END),))])["lines"][0]
+    assert (line["workstation"]["peak"], line["charged"]["workstation"]) == (5, 2)
+    assert (line["not_charged"][0]["reason"], "voided" in line["flags"]) == ("un errore", True)
 
 
 @pytest.mark.parametrize(
@@ -91,31 +162,102 @@ def test_totals_add_the_peaks_of_sites_and_never_invent_a_zero() -> None:
     [(100, 100, "100.00"), (99.9999, 100, "99.99"), (0, 100, "0.00"), (1, 3, "33.33"), (0, 0, "100.00")],
 )
 def test_coverage_is_cut_so_that_100_means_all_of_it(covered: float, span: float, shown: str) -> None:
-    [line] = compose(HEADING, [row(covered_seconds=covered, span_seconds=span)])["lines"]
+    [line] = compose(HEADING, [counted(covered_seconds=covered, span_seconds=span)])["lines"]
     assert line["coverage_percent"] == shown
+
+
+def test_a_report_without_a_number_is_provisional() -> None:
+    document = compose(replace(HEADING, number=None, issued_at=None), [counted()])
+    assert (document["status"], document["number"], document["issued_at"]) == ("provisional", None, None)
+
+
+# --- CSV -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r"])
 def test_a_cell_that_a_spreadsheet_would_run_is_neutralised(first: str) -> None:
     text = f"{first}cmd|' /C calc'!A0"
-    [cell] = cells(row(name=text, reference=text), heading=replace(HEADING, msp=text))
+    [cell] = cells(counted(name=text, reference=text), heading=replace(HEADING, msp=text))
     assert {cell["site"], cell["reference"], cell["msp"]} == {f"'{text}"}
 
 
 def test_a_csv_cell_holds_what_was_given_with_quotes_commas_and_umlauts() -> None:
     text = 'Größe, "Süd"; 100 €'
-    [cell] = cells(row(name=text))
+    [cell] = cells(counted(name=text))
     assert cell["site"] == text
     assert cell["gaps"] == "2026-03-01T00:00:00Z/2026-03-02T00:00:00Z"
-    assert (cell["workstation"], cell["workstation_at"], cell["flags"]) == ("2", "2026-03-05T12:00:00Z", "new")
+    assert (cell["workstation"], cell["workstation_at"], cell["flags"]) == ("5", "2026-03-05T12:00:00Z", "new")
 
 
-def test_a_csv_has_its_columns_also_without_lines() -> None:
-    content = render(write(compose(HEADING, [])))["csv"]
-    assert content.startswith(b"number,month,msp,site,site_id,")
+def test_a_csv_has_its_columns_also_without_lines_and_the_mark_by_which_spreadsheets_know_utf_8() -> None:
+    content = as_csv(compose(HEADING, []))
+    assert content.startswith(b"\xef\xbb\xbfnumber,month,msp,origin,site,site_id,")
     assert content.count(b"\r\n") == 1
 
 
-def test_a_report_without_a_number_is_provisional() -> None:
-    document = compose(replace(HEADING, number=None, issued_at=None), [row()])
-    assert (document["status"], document["number"], document["issued_at"]) == ("provisional", None, None)
+def test_a_correction_is_a_line_of_the_csv_with_its_signed_quantities() -> None:
+    *_, last = csv.DictReader(io.StringIO(rendered()["csv"].decode("utf-8-sig"), newline=""))
+    assert (last["origin"], last["month"], last["server_charged"], last["workstation_charged"]) == (
+        "late_usage", "2026-02", "1", "-2",
+    )  # fmt: skip
+
+
+# --- XLSX ------------------------------------------------------------------------------------------------------
+
+
+def test_the_workbook_has_typed_cells_a_frozen_header_and_a_chart_of_daily_peaks() -> None:
+    book = sheets(whole())
+    assert book.sheetnames == ["Riepilogo", "Per sito", "Picchi giornalieri", "Correzioni di periodi precedenti"[:31]]
+    lines = book["Per sito"]
+    assert (lines["E2"].value, lines["I2"].value, lines["J2"].value) == (
+        1,
+        5,
+        (PEAK_AT + timedelta(hours=1)).replace(tzinfo=None),
+    )
+    assert (lines.freeze_panes, lines["E4"].value) == ("B2", None)
+    daily = book["Picchi giornalieri"]
+    assert (daily["A2"].value, daily["C6"].value, len(daily._charts)) == (
+        (START + timedelta(hours=1)).replace(tzinfo=None),
+        10,
+        1,
+    )
+
+
+@pytest.mark.parametrize("text", ["=1+1", "http://example.com", "-1", "1.5", "@SUM(A1)"])
+def test_text_in_a_workbook_stays_the_very_text(text: str) -> None:
+    cell = sheets(write(compose(HEADING, [counted(name=text)])))["Per sito"]["A2"]
+    assert (cell.value, cell.data_type, cell.hyperlink) == (text, "s", None)
+
+
+# --- PDF -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_pdf_is_tagged_numbered_and_in_its_language(language: Language) -> None:
+    pdf = pypdf.PdfReader(io.BytesIO(rendered()[f"pdf.{language}"]))
+    root: Any = pdf.trailer["/Root"]
+    assert (root["/MarkInfo"]["/Marked"], root["/Lang"]) == (True, language)
+    assert "/CreationDate" not in (pdf.metadata or {})
+    words = WORDS[language]
+    text = "".join(page.extract_text() for page in pdf.pages)
+    for expected in (words["notes"], f"{words['page']} 1 {words['of']} {len(pdf.pages)}", "Hotel Adria", "un errore"):
+        assert expected in text
+
+
+def test_a_name_of_a_site_is_text_and_no_markup() -> None:
+    name = r"#panic() *bold* $x$ \ @ref <b> = heading"
+    data = sheet(compose(HEADING, [counted(name=name)]), "it")
+    pdf = pypdf.PdfReader(io.BytesIO(print_pdf(REPORT_TEMPLATE, data)))
+    assert "#panic() *bold*" in pdf.pages[0].extract_text()
+
+
+def test_a_pdf_that_the_typesetter_warns_of_is_refused(tmp_path: Path) -> None:
+    template = tmp_path / "x.typ"
+    template.write_text('#set document(title: "x", date: none)\n#set text(font: "No Such Font")\nx')
+    with pytest.raises(NotPrintable):
+        print_pdf(template, {})
+
+
+def test_every_word_flag_state_and_origin_is_there_in_both_languages() -> None:
+    for words in (WORDS, FLAGS, STATES, ORIGINS):
+        assert words["it"].keys() == words["en"].keys()

@@ -136,7 +136,7 @@ async def test_the_service_s_own_outage_disables_nobody(world: World) -> None:
     await world.pass_time(days=13)
     world.clock.advance(days=10)  # nobody pulses
     await world.pulse()
-    assert await world.sweep() == Swept(0, 1)
+    assert await world.sweep() == Swept(0, 0, told=1)
     assert (await view(world, machine)).liveness is Liveness.SILENT
     await world.pass_time(days=1)
     assert await world.sweep() == Swept(1, 0)
@@ -229,7 +229,7 @@ async def test_a_site_with_two_lines_is_as_silent_as_the_one_heard_last(world: W
     await world.pass_time(days=10)
     await world.beat(image, (3, 0, 0), resume=True)
     await world.pass_time(days=5)
-    assert await world.sweep() == Swept(0, 1)
+    assert await world.sweep() == Swept(0, 0, told=1)
     await world.pass_time(days=9)
     assert await world.sweep() == Swept(1, 0)
     assert (await world.beat(image, (3, 0, 0))).state is KeyState.ACTIVE

@@ -1,0 +1,96 @@
+"""Why a line says what it says: the changes around each peak, as they were sent, with their receipts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.errors import Absent
+from services.partners import Principal
+from services.reports.counting import count_lines
+from services.reports.tables import ClosedPeriod, Report, ReportLine
+from services.reports.writing import period_of, span_of
+from services.usage import Maker, UsageEntry
+
+_AROUND = 2
+"""How many entries before and after the one that made a peak are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of the ledger: `sent` is the canonical JSON as the site sent it, over which the receipts run."""
+
+    installation_id: UUID
+    line: int
+    n: int
+    at: datetime
+    received_at: datetime
+    clock_suspect: bool
+    sent: str
+    receipt: bytes
+    made_the_peak: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PeakEvidence:
+    """One peak of a line, and the entries around the changes that made it."""
+
+    type: str
+    peak: int
+    peak_at: datetime
+    active: int | None
+    entries: Sequence[Entry]
+
+
+async def evidence_of(db: AsyncSession, principal: Principal, report_id: UUID, site_id: UUID) -> list[PeakEvidence]:
+    """Give the evidence of one line of an issued report; raises `Absent` also for a stranger's."""
+    report = await db.get(Report, report_id)
+    if report is None or report.issued_at is None or report.msp_id != principal.msp_id:
+        raise Absent
+    row = await db.get(ReportLine, (site_id, report.distributor_id, report.starts_at))
+    if row is None or row.msp_id != report.msp_id:
+        raise Absent
+    closed = await db.get_one(ClosedPeriod, (report.distributor_id, report.starts_at))
+    [counted] = await count_lines(db, report.msp_id, report.distributor_id, period_of(closed), span_of(closed), [row])
+    return [
+        PeakEvidence(
+            name, peak.value, peak.at, peak.active, await _around(db, site_id, peak.made_by, closed.cut_off_at)
+        )
+        for name, peak in counted.recount.peaks.items()
+    ]
+
+
+async def _around(db: AsyncSession, site_id: UUID, makers: Sequence[Maker], cut_off_at: datetime) -> list[Entry]:
+    found: list[Entry] = []
+    for maker in makers:
+        rows = await db.scalars(
+            select(UsageEntry)
+            .where(
+                UsageEntry.site_id == site_id,
+                UsageEntry.installation_id == maker.installation_id,
+                UsageEntry.line == maker.line,
+                UsageEntry.n.between(maker.n - _AROUND, maker.n + _AROUND),
+                UsageEntry.received_at <= cut_off_at,
+            )
+            .order_by(UsageEntry.n)
+        )
+        found += [_entry(row, maker) for row in rows]
+    return found
+
+
+def _entry(row: Any, maker: Maker) -> Entry:
+    return Entry(
+        installation_id=row.installation_id,
+        line=row.line,
+        n=row.n,
+        at=row.at,
+        received_at=row.received_at,
+        clock_suspect=row.clock_suspect,
+        sent=row.entry.decode(),
+        receipt=row.receipt,
+        made_the_peak=row.n == maker.n,
+    )

@@ -1,0 +1,208 @@
+"""The report on paper: what `report.typ` is given, and PDF from it. Pure: no date, no font but the packaged one."""
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import fontpkg_ibm_plex_sans
+import typst
+
+from services.reports.document import TYPES, Document
+from services.reports.wording import (
+    FLAGS,
+    ORIGINS,
+    WORDS,
+    Language,
+    decimal,
+    local_short,
+    local_time,
+    month_name,
+    whole,
+)
+from services.reports.workbook import daily_sums
+
+REPORT_TEMPLATE = Path(__file__).parent / "report.typ"
+_FONTS = Path(fontpkg_ibm_plex_sans.__file__).parent / "files"
+
+
+class NotPrintable(Exception):
+    """The typesetter complained, so what it made is not to be trusted."""
+
+
+@lru_cache(maxsize=1)
+def _fonts() -> typst.Fonts:
+    return typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=[_FONTS])
+
+
+def print_pdf(template: Path, data: Mapping[str, Any]) -> bytes:
+    """Set a template with its data: tagged PDF (PDF/UA-1). Raises `NotPrintable` at any warning."""
+    made, warnings = typst.compile_with_warnings(
+        template,
+        root=template.parent,
+        font_paths=_fonts(),
+        sys_inputs={"data": json.dumps(data)},
+        pdf_standards=["ua-1"],
+    )
+    if warnings or not isinstance(made, bytes):
+        raise NotPrintable("; ".join(str(warning) for warning in warnings))
+    return made
+
+
+def as_pdf(document: Document, language: Language) -> bytes:
+    """Write the report as PDF in a language."""
+    return print_pdf(REPORT_TEMPLATE, sheet(document, language))
+
+
+def sheet(document: Document, language: Language) -> dict[str, Any]:
+    """Give what the template needs: words and figures ready to be read."""
+    words, period, totals = WORDS[language], document["period"], document["totals"]
+    number = document["number"] or words["provisional"]
+    month = month_name(period["month"], language)
+    return {
+        "language": language,
+        "title": f"{words['title']} {number} - {document['msp']}",
+        "author": document["distributor"],
+        "heading": words["title"],
+        "subheading": f"{month[0].upper()}{month[1:]} · {words['subtitle']}",
+        "msp": document["msp"],
+        "distributor": document["distributor"],
+        "footer": f"{words['title']} {number} · {document['msp']} · {month}",
+        "page": words["page"],
+        "of": words["of"],
+        "facts": _facts(document, language),
+        "cards": [
+            *(
+                {"label": words[name], "value": whole(totals[name], language), "note": words["charged"]}
+                for name in TYPES
+            ),
+            {"label": words["total"], "value": whole(totals["charged"], language), "note": words["charged"]},
+            {
+                "label": words["sites"],
+                "value": whole(totals["sites"], language),
+                "note": _no_data(totals, words, language),
+            },
+        ],
+        "chart": _chart(document, language) if document["lines"] else None,
+        "lines_title": words["lines"],
+        "columns": [
+            words["site"],
+            *(words[name] for name in TYPES),
+            words["at_once"],
+            words["charged"],
+            words["coverage"],
+            words["daily"],
+            words["flags"],
+        ],
+        "lines": [_line(line, period["zone"], language) for line in document["lines"]],
+        "totals": _totals(document, language),
+        "corrections_title": words["corrections"],
+        "correction_columns": [
+            words["site"],
+            words["month"],
+            words["report"],
+            words["origin"],
+            *(words[name] for name in TYPES),
+            words["total"],
+            words["reason"],
+        ],
+        "corrections": [_correction(one, language) for one in document["corrections"]],
+        "not_charged_title": words["not_charged"],
+        "not_charged": [
+            _not_charged(line, out, period["zone"], language)
+            for line in document["lines"]
+            for out in line["not_charged"]
+        ],
+        "notes_title": words["notes"],
+        "notes": [words[name] for name in ("note_peak", "note_sum", "note_coverage", "note_active", "note_late")],
+        "hash": f"{words['hash']}: {document['lines_sha256']}",
+    }
+
+
+def _card(label: str, value: str, note: str) -> dict[str, str]:
+    return {"label": label, "value": value, "note": note}
+
+
+def _no_data(totals: Mapping[str, Any], words: Mapping[str, str], language: Language) -> str:
+    return f"{whole(totals['no_data'], language)} {words['none']}" if totals["no_data"] else " "
+
+
+def _facts(document: Document, language: Language) -> list[dict[str, str]]:
+    words, period = WORDS[language], document["period"]
+    zone = period["zone"]
+    starts, ends = (local_time(period[name], zone, language) for name in ("starts_at", "ends_at"))
+    facts = [
+        (words["number"], document["number"] or words["provisional"]),
+        (words["period"], f"{starts} - {ends} ({words['excluded']})"),
+        ("UTC", f"{period['starts_at']} - {period['ends_at']}"),
+        (words["zone"], f"{zone} ({period['zone_data']})"),
+        (words["cut_off"], local_time(document["cut_off_at"], zone, language)),
+        (words["issued"], local_time(document["issued_at"], zone, language) or "-"),
+    ]
+    return [{"label": label, "value": value} for label, value in facts]
+
+
+def _line(line: Mapping[str, Any], zone: str, language: Language) -> dict[str, Any]:
+    peaks = [_peak(line[name], zone, language) for name in (*TYPES, "total")]
+    daily = [line["daily"][name] for name in TYPES]
+    days = [None if any(part is None for part in day) else sum(day) for day in zip(*daily, strict=True)]
+    return {
+        "site": line["site"],
+        "under": " · ".join(text for text in (line["reference"], line["key"]) if text),
+        "peaks": peaks,
+        "charged": whole(line["charged"]["total"], language),
+        "coverage": f"{decimal(line['coverage_percent'], language)} %",
+        "days": days,
+        "most": max((day for day in days if day is not None), default=0),
+        "notes": ", ".join(FLAGS[language].get(flag, flag) for flag in line["flags"]),
+    }
+
+
+def _peak(peak: Mapping[str, Any] | None, zone: str, language: Language) -> dict[str, str]:
+    if peak is None:
+        return {"value": "-", "at": ""}
+    active = peak.get("active")
+    beside = "" if active is None else f"\n{WORDS[language]['active']} {whole(active, language)}"
+    return {"value": whole(peak["peak"], language), "at": local_short(peak["peak_at"], zone) + beside}
+
+
+def _totals(document: Document, language: Language) -> list[str]:
+    totals = document["totals"]
+    charged = [whole(totals[name], language) for name in TYPES]
+    return [WORDS[language]["charged"], *charged, "", whole(totals["charged"], language), "", "", ""]
+
+
+def _chart(document: Document, language: Language) -> dict[str, Any]:
+    words, sums = WORDS[language], daily_sums(document)
+    days = list(zip(*(sums[name] for name in TYPES), strict=True))
+    highest = max((sum(part or 0 for part in day) for day in days), default=0)
+    most = max(highest, 1)
+    return {
+        "title": words["daily"],
+        "alt": f"{words['daily_caption']}: {words['peak']} {whole(highest, language)}",
+        "legend": [*(words[name] for name in TYPES), words["daily_caption"]][:3],
+        "grid": [[share, whole(round(most * share), language)] for share in (0.0, 0.5, 1.0)],
+        "days": [
+            {"label": str(int(label[8:])), "parts": [(part or 0) / most for part in day]}
+            for label, day in zip(document["period"]["days"], days, strict=True)
+        ],
+    }
+
+
+def _correction(one: Mapping[str, Any], language: Language) -> list[str]:
+    return [
+        one["site"],
+        one["month"],
+        one["report"],
+        ORIGINS[language].get(one["origin"], one["origin"]),
+        *(whole(one["quantities"][name], language, signed=True) for name in (*TYPES, "total")),
+        one["reason"] or "",
+    ]
+
+
+def _not_charged(line: Mapping[str, Any], out: Mapping[str, Any], zone: str, language: Language) -> str:
+    words = WORDS[language]
+    kind = FLAGS[language]["voided" if out["kind"] == "void" else "excused"]
+    since, until = (local_time(out[end], zone, language) for end in ("from", "until"))
+    return f"{line['site']}: {kind}, {words['from']} {since} {words['until']} {until}. {out['reason']}"
