@@ -22,6 +22,7 @@ from license_api.v1 import (
     health,
     heartbeats,
     keys,
+    lifecycle,
     msps,
     people,
     records,
@@ -75,7 +76,15 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     problems.install(app)
     app.add_middleware(BodyLimit, bytes_max=BODY_BYTES_MAX)
     app.add_middleware(RequestIds)
-    for router in (activations.router, heartbeats.router, keys.router, keys.site_router, reports.router, claims.router):
+    for router in (
+        activations.router,
+        heartbeats.router,
+        keys.router,
+        lifecycle.router,
+        keys.site_router,
+        reports.router,
+        claims.router,
+    ):
         app.include_router(router)
     for partner in (registrations, distributors, msps, people, sessions, tokens, site_usage, webhooks, records):
         app.include_router(partner.router)
@@ -87,8 +96,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
 async def _make_service(settings: Settings, clock: Clock, sessions: Sessions, idle: IdleConnection) -> Service:
     vault = Vault(settings.master_secret.get_secret_value())
     async with sessions.begin() as db:
-        key = await sites.signing_key(db, vault, clock())
-    desk = Desk(vault, LeaseSigner(settings.issuer, key))
+        desk = Desk(vault, LeaseSigner(settings.issuer, await sites.signing_key(db, vault, clock())))
     return Service(
         sessions=sessions,
         clock=clock,
@@ -105,7 +113,9 @@ async def _keep_pulse(made: Service) -> None:
     while True:
         try:
             async with made.sessions.begin() as db:
-                await sites.pulse(db, made.clock())
+                await sites.pulse(db, made.clock(), counted=made.desk.pace.take_counts())
+                key = await sites.signing_key(db, made.desk.vault, made.clock())
+                made.desk.signer = LeaseSigner(made.desk.signer.issuer, key)
         except Exception as error:
             _log.warning("pulse failed", error=type(error).__name__)
         await asyncio.sleep(sites.PULSE_SECONDS)

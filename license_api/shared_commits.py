@@ -141,7 +141,7 @@ class SharedCommits:
                 self._pass_on(waiting)
 
     async def _advance(self, batch: Sequence[Idle], now: datetime) -> list[Answer | None]:
-        return await self._connection.run(lambda raw: sites.advance_idle(raw, self._desk.vault, batch, now))
+        return await self._connection.run(lambda raw: sites.advance_idle(raw, self._desk, batch, now))
 
     def _pass_on(self, waiting: Waiting) -> None:
         try:

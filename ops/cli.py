@@ -4,6 +4,7 @@ import asyncio
 import sys
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 import typer
 import uvicorn
@@ -11,7 +12,7 @@ import yaml
 
 from license_api.app import create_app
 from ops import close as ops_close
-from ops import schema
+from ops import schema, upkeep
 from ops.demo import demo as play_demo
 from ops.logs import configure_logs
 from ops.replay.command import months_from, play, read_duration
@@ -29,6 +30,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Tidemark: metered licence keys and their report.",
 )
+_keys = typer.Typer(no_args_is_help=True, help="Keys of the service itself.")
+_msp = typer.Typer(no_args_is_help=True, help="Managed service providers.")
+app.add_typer(_keys, name="keys")
+app.add_typer(_msp, name="msp")
 _ClockFile = Annotated[Path | None, typer.Option("--clock", hidden=True)]
 
 
@@ -134,6 +139,47 @@ def close(
         raise typer.BadParameter(str(error)) from error
     if not agree:
         raise typer.Exit(1)
+
+
+@app.command()
+def sweep(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what it would disable, and what it holds.")
+    ] = False,
+    disable_after: Annotated[str, typer.Option(help="With --dry-run: as if this silence disabled, e.g. 7d.")] = "",
+    release: Annotated[UUID | None, typer.Option(metavar="MSP", help="Disable what is held of this MSP.")] = None,
+) -> None:
+    """Look at the sweep, or let go what its breaker holds."""
+    settings = _ready_settings()
+    if release is not None:
+        typer.echo(f"{asyncio.run(upkeep.release_sweep(settings, release))} sites are disabled at the next sweep.")
+    elif dry_run:
+        try:
+            silence = read_duration(disable_after) if disable_after else None
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from error
+        for line in asyncio.run(upkeep.show_sweep(settings, silence)):
+            typer.echo(line)
+    else:
+        raise typer.BadParameter("say --dry-run or --release MSP; the worker sweeps of itself")
+
+
+@_keys.command("rotate-signing")
+def rotate_signing() -> None:
+    """Make a new key to sign leases with; the old one stays valid until its leases have ended."""
+    typer.echo(asyncio.run(upkeep.rotate_signing(_ready_settings())))
+
+
+@_msp.command("suspend")
+def suspend_msp(msp: UUID, reason: Annotated[str, typer.Option(help="What its sites are told.")]) -> None:
+    """Suspend an MSP with all its keys."""
+    typer.echo(f"{asyncio.run(upkeep.suspend_msp(_ready_settings(), msp, reason))} keys are suspended.")
+
+
+@_msp.command("resume")
+def resume_msp(msp: UUID) -> None:
+    """Take an MSP's suspension back; keys suspended of themselves stay so."""
+    typer.echo(f"{asyncio.run(upkeep.resume_msp(_ready_settings(), msp))} keys are resumed.")
 
 
 def _ready_settings(*also: str) -> Settings:

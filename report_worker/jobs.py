@@ -33,15 +33,23 @@ class Tools:
 
 
 async def sweep(context: Context) -> None:
-    """Disable the keys of sites that have been silent too long."""
+    """Warn of silent sites, disable the keys of those silent too long, and hand over the sites that move now."""
     tools: Tools = context["tools"]
+    await _move_due(tools)
     while True:
         async with tools.sessions.begin() as db:
             swept = await sites.sweep(db, tools.clock())
         if swept.disabled:
             _log.info("swept", disabled=swept.disabled, rearmed=swept.rearmed)
-        if not (swept.disabled or swept.rearmed):
+        if swept.idle:
             return
+
+
+async def _move_due(tools: Tools) -> None:
+    moved = True
+    while moved:
+        async with tools.sessions.begin() as db:
+            moved = await sites.moves.do_next(db, tools.clock())
 
 
 async def close_periods(context: Context) -> None:

@@ -16,6 +16,7 @@ from services.sites import (
     KeyAlreadyBound,
     KeyRevoked,
     KeySuspended,
+    SeatsExhausted,
     VersionUnsupported,
 )
 
@@ -40,6 +41,7 @@ router = APIRouter(tags=["sites"])
             KeySuspended,
             KeyUnknown,
             MspNotApproved,
+            SeatsExhausted,
             TooManyAttempts,
             VersionUnsupported,
         ),
@@ -90,7 +92,7 @@ class Jwks(Said):
     summary="The public keys that leases are checked with",
     responses=described(),
 )
-async def jwks(db: Db, made: TheService, response: Response) -> Jwks:
+async def jwks(db: Db, now: Now, made: TheService, response: Response) -> Jwks:
     """A site keeps this; it asks again when a lease names a key it does not know."""
-    response.headers["Cache-Control"] = "public, max-age=3600"
-    return Jwks(keys=await sites.public_keys(db, made.desk.vault))
+    response.headers["Cache-Control"] = f"public, max-age={sites.CACHED_SECONDS}"
+    return Jwks(keys=await sites.public_keys(db, made.desk.vault, now))

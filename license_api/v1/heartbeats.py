@@ -9,7 +9,7 @@ from license_api.deps import SiteBearer, TheService
 from license_api.problems import described
 from license_api.v1.wire import HeartbeatAnswer, HeartbeatRequest, Notice
 from services.errors import BodyTooLarge, Invalid, Unauthenticated
-from services.sites import Answer, ChangesMissing, DeployedMismatch, LineBroken
+from services.sites import Answer, ChangesMissing, DeployedMismatch, LineBroken, TooEarly
 
 PATH = "/v1/heartbeats"
 router = APIRouter(tags=["sites"])
@@ -20,7 +20,7 @@ router = APIRouter(tags=["sites"])
     operation_id="sendHeartbeat",
     summary="Report usage and ask how the key stands",
     response_model_exclude_none=True,
-    responses=described(BodyTooLarge, ChangesMissing, DeployedMismatch, Invalid, LineBroken, Unauthenticated),
+    responses=described(BodyTooLarge, ChangesMissing, DeployedMismatch, Invalid, LineBroken, TooEarly, Unauthenticated),
 )
 async def heartbeat(body: HeartbeatRequest, bearer: SiteBearer, made: TheService) -> HeartbeatAnswer:
     """A site that is told no is still answered 200: `state` says why, and what it reports is stored."""

@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
+from pydantic import Field
 
 from license_api.deps import CALLER_REFUSALS, Caller, Db, Now, TheService
 from license_api.once import Once, OnceRoute
@@ -18,6 +19,7 @@ from services.partners import (
     FreshSignInNeeded,
     IdempotencyKeyReused,
     MspNotApproved,
+    MspSuspended,
     PartnerKind,
     Right,
     WrongPartner,
@@ -52,6 +54,7 @@ class KeyShown(Said):
     created_at: Instant
     activated_at: Instant | None
     disabled_at: Instant | None
+    snoozed_until_at: Instant | None
 
 
 class KeyIssued(KeyShown):
@@ -112,7 +115,11 @@ class SiteShown(Said):
     deployed: AgentCounts | None
     known_until_at: Instant | None
     warn_at: Instant | None
+    final_at: Instant | None
     disable_at: Instant | None
+    snoozed_until_at: Instant | None
+    held: bool = Field(description="Not disabled although silent too long: so many are that it may be our own fault.")
+    flags: list[str]
 
 
 class SitePage(Said):
@@ -133,11 +140,12 @@ class SitePage(Said):
         Invalid,
         KeyNameTaken,
         MspNotApproved,
+        MspSuspended,
         WrongPartner,
         *CALLER_REFUSALS,
     ),
 )
-async def create_key(body: NewKey, caller: Caller, db: Db, now: Now, made: TheService) -> KeyIssued:
+async def createkey_fields(body: NewKey, caller: Caller, db: Db, now: Now, made: TheService) -> KeyIssued:
     """The answer holds the code: hand it to whoever sets up the Site Manager."""
     caller.require(Right.KEYS_WRITE)
     issued = await keys.create(
@@ -153,7 +161,7 @@ async def create_key(body: NewKey, caller: Caller, db: Db, now: Now, made: TheSe
     await partners.note(db, caller, "key.created", shown, after={"name": body.name}, now=now)
     subject = {"key": shown, "site": ids.show("site", issued.key.site_id)}
     delivery.emit(db, partner_id=caller.msp_id, kind="key.created", subject=subject, now=now)
-    return KeyIssued(**_key(issued.key), code=issued.code)
+    return KeyIssued(**key_fields(issued.key), code=issued.code)
 
 
 @router.get(
@@ -176,7 +184,7 @@ async def list_keys(
     caller.require(Right.KEYS_READ)
     rows = await keys.visible_keys(db, caller, after=cursor("key", after), limit=limit, state=state, text=text)
     link_next(request, response, rows, limit, lambda key: ids.show("key", key.id))
-    return KeyPage(items=[KeyShown(**_key(key)) for key in rows])
+    return KeyPage(items=[KeyShown(**key_fields(key)) for key in rows])
 
 
 @router.get(
@@ -188,7 +196,7 @@ async def list_keys(
 async def get_key(key_id: str, caller: Caller, db: Db, response: Response) -> KeyShown:
     """As it stands now, with an ETag for changes."""
     caller.require(Right.KEYS_READ)
-    shown = KeyShown(**_key(await keys.visible_key(db, caller, named("key", key_id))))
+    shown = KeyShown(**key_fields(await keys.visible_key(db, caller, named("key", key_id))))
     tag(response, shown)
     return shown
 
@@ -205,14 +213,14 @@ async def change_key(
     """Its history keeps the name that it had."""
     caller.require(Right.KEYS_WRITE)
     key = await keys.visible_key(db, caller, named("key", key_id), lock=True)
-    match(if_match, KeyShown(**_key(key)))
+    match(if_match, KeyShown(**key_fields(key)))
     before = {"name": key.name, "reference": key.reference}
     reference = body.reference if "reference" in body.model_fields_set else key.reference
     await keys.rename(db, key, name=body.name or key.name, reference=reference)
     after = {"name": key.name, "reference": key.reference}
     shown = ids.show("key", key.id)
     await partners.note(db, caller, "key.changed", shown, before=before, after=after, msp_id=key.msp_id, now=now)
-    answer = KeyShown(**_key(key))
+    answer = KeyShown(**key_fields(key))
     tag(response, answer)
     return answer
 
@@ -283,18 +291,20 @@ async def get_site(site_id: str, caller: Caller, db: Db, now: Now) -> SiteShown:
     return _site(await sites.site_of(db, caller, named("site", site_id), now))
 
 
-def _key(key: Key) -> dict[str, Any]:
+def key_fields(key: Key) -> dict[str, Any]:
+    """Give the fields of `KeyShown`."""
     return {
         "id": ids.show("key", key.id),
         "site_id": ids.show("site", key.site_id),
         "name": key.name,
         "reference": key.reference,
         "state": key.state,
-        "reason": key.reason,
+        "reason": key.told_reason,
         "key": key.code_masked,
         "created_at": key.created_at,
         "activated_at": key.activated_at,
         "disabled_at": key.disabled_at,
+        "snoozed_until_at": key.snoozed_until_at,
     }
 
 
@@ -324,5 +334,9 @@ def _site(site: SiteView) -> SiteShown:
         deployed=AgentCounts(**site.deployed._asdict()) if site.deployed else None,
         known_until_at=site.known_until_at,
         warn_at=site.warn_at,
+        final_at=site.final_at,
         disable_at=site.disable_at,
+        snoozed_until_at=site.snoozed_until_at,
+        held=site.held,
+        flags=list(site.flags),
     )

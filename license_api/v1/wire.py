@@ -171,7 +171,7 @@ class ActivationRequest(Message):
     installation_id: InstallationId
     credential_sha256: Sha256Hex
     public_key: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{43}$")]
-    product: Literal["site_manager"]
+    product: Literal["site_manager", "server_plus"]
     version: Annotated[str, StringConstraints(pattern=r"^\d{1,4}(\.[0-9A-Za-z.+-]{1,40})?$")]
     hostname: Name
     name: Name | None = None

@@ -18,6 +18,7 @@ from services.delivery.endpoints import (
     switch_off,
     switch_on,
 )
+from services.delivery.gathering import gather
 from services.delivery.mailers import Attachment, FolderMailer, Mailer, NotSent, SmtpMailer
 from services.delivery.outbox import Language, emit, events_of, language, link, post, post_to_stranger
 from services.delivery.posting import (
@@ -71,6 +72,7 @@ __all__ = [
     "endpoints_of",
     "events_of",
     "fan_out",
+    "gather",
     "language",
     "link",
     "next_letter",

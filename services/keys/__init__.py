@@ -4,8 +4,21 @@ Promise: a key's state is one function of what happened to it, no change of stat
 of the timeline. Whoever changes a state must also tell the site's lines of it: `services.sites` does.
 """
 
+from services.keys.changes import (
+    KeyAlreadyRotated,
+    KeyRevokedForGood,
+    hand_over,
+    note,
+    resume,
+    resume_with_msp,
+    revoke,
+    rotate,
+    suspend,
+    suspend_with_msp,
+)
 from services.keys.code import KeyMalformed, mask
 from services.keys.naming import code_of, rename
+from services.keys.policies import policies_of_keys, policy_of_key, set_key_policy
 from services.keys.register import (
     IssuedKey,
     KeyNameTaken,
@@ -17,20 +30,25 @@ from services.keys.register import (
     find_for_update,
     key_of_site,
     of_site_for_update,
+    site_of_code,
     visible_key,
     visible_keys,
 )
 from services.keys.search import matching
 from services.keys.states import KeyState
-from services.keys.tables import Key, KeyEvent
+from services.keys.tables import SILENT, Key, KeyEvent, KeyPolicy
 from services.keys.timeline import timeline
 
 __all__ = [
+    "SILENT",
     "IssuedKey",
     "Key",
+    "KeyAlreadyRotated",
     "KeyEvent",
     "KeyMalformed",
     "KeyNameTaken",
+    "KeyPolicy",
+    "KeyRevokedForGood",
     "KeyState",
     "KeyUnknown",
     "activate",
@@ -39,11 +57,23 @@ __all__ = [
     "disable",
     "enable",
     "find_for_update",
+    "hand_over",
     "key_of_site",
     "mask",
     "matching",
+    "note",
     "of_site_for_update",
+    "policies_of_keys",
+    "policy_of_key",
     "rename",
+    "resume",
+    "resume_with_msp",
+    "revoke",
+    "rotate",
+    "set_key_policy",
+    "site_of_code",
+    "suspend",
+    "suspend_with_msp",
     "timeline",
     "visible_key",
     "visible_keys",

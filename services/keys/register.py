@@ -15,7 +15,7 @@ from services.ids import Entropy, new_id
 from services.keys import code as key_code
 from services.keys.search import matching
 from services.keys.states import KeyState
-from services.keys.tables import Key, KeyName
+from services.keys.tables import SILENT, Key, KeyName
 from services.keys.timeline import record
 from services.signing import Vault
 
@@ -53,8 +53,9 @@ async def create(
     now: datetime,
     entropy: Entropy = secrets.token_bytes,
 ) -> IssuedKey:
-    """Make a key for one Site Manager; raises `KeyNameTaken`, `MspNotApproved`."""
-    await partners.approved_msp(db, msp_id)
+    """Make a key for one Site Manager; raises `KeyNameTaken`, `MspNotApproved`, `MspSuspended`."""
+    if (await partners.approved_msp(db, msp_id)).suspended_at is not None:
+        raise partners.MspSuspended
     site_id, key_id = new_id(now, entropy), new_id(now, entropy)
     await take_name(db, msp_id, name, site_id)
     code = key_code.make(entropy)
@@ -73,6 +74,10 @@ async def create(
         suspended_at=None,
         revoked_at=None,
         reason=None,
+        msp_suspended_at=None,
+        msp_reason=None,
+        rotated_from=None,
+        snoozed_until_at=None,
     )
     db.add(key)
     await db.flush()
@@ -98,6 +103,15 @@ async def find_for_update(db: AsyncSession, vault: Vault, code: str) -> Key:
     if key is None:
         raise KeyUnknown
     return key
+
+
+async def site_of_code(db: AsyncSession, vault: Vault, code: str) -> UUID:
+    """Give the site of a key by its code, unlocked; raises `KeyUnknown`, or `KeyMalformed`."""
+    wanted = vault.finding_hash(key_code.parse(code))
+    site_id = await db.scalar(select(Key.site_id).where(Key.code_hash == wanted))
+    if site_id is None:
+        raise KeyUnknown
+    return site_id
 
 
 async def of_site_for_update(db: AsyncSession, site_id: UUID) -> Key:
@@ -150,12 +164,12 @@ def activate(db: AsyncSession, key: Key, *, now: datetime, actor: str) -> None:
     record(db, key, "activated", before=before, at=now, now=now, actor=actor)
 
 
-def disable(db: AsyncSession, key: Key, *, at: datetime, now: datetime) -> None:
+def disable(db: AsyncSession, key: Key, *, at: datetime, now: datetime, reason: str = SILENT) -> None:
     """Disable a key whose site fell silent, dated at the deadline. Twice is once."""
     if key.disabled_at is None:
         before = key.state
         key.disabled_at = at
-        record(db, key, "disabled", before=before, at=at, now=now, actor="sweep", reason="silent")
+        record(db, key, "disabled", before=before, at=at, now=now, actor="sweep", reason=reason)
 
 
 def enable(db: AsyncSession, key: Key, *, now: datetime) -> None:

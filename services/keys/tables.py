@@ -9,6 +9,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from services.db import Row
 from services.keys.states import KeyState, state_of
 
+SILENT = "silent"
+
 
 class Key(Row):
     """A metered licence key: one per Site Manager installation, named by the MSP.
@@ -32,6 +34,13 @@ class Key(Row):
     suspended_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
     reason: Mapped[str | None]
+    # The MSP's own suspension acts on all its keys and leaves their own state alone.
+    msp_suspended_at: Mapped[datetime | None]
+    msp_reason: Mapped[str | None]
+    # The masked code that the present one replaced: by it a repeated rotation is told from a new one.
+    rotated_from: Mapped[str | None]
+    # No warning of silence is sent before.
+    snoozed_until_at: Mapped[datetime | None]
 
     # Not unique: 95 random bits need no guard, and a constraint across sites could not be spread.
     __table_args__ = (Index(None, "code_hash"), Index(None, "msp_id", "id"))
@@ -42,9 +51,31 @@ class Key(Row):
         return state_of(
             activated=self.activated_at is not None,
             disabled=self.disabled_at is not None,
-            suspended=self.suspended_at is not None,
+            suspended=self.suspended_at is not None or self.msp_suspended_at is not None,
             revoked=self.revoked_at is not None,
         )
+
+    @property
+    def told_reason(self) -> str | None:
+        """Why the site is told what it is told; None while the key is active."""
+        if self.revoked_at is not None or self.suspended_at is not None:
+            return self.reason
+        if self.msp_suspended_at is not None:
+            return self.msp_reason
+        return SILENT if self.disabled_at is not None else None
+
+
+class KeyPolicy(Row):
+    """A key's own values of the policy; a column that is null leaves the MSP's in force."""
+
+    __tablename__ = "key_policies"
+
+    site_id: Mapped[UUID] = mapped_column(primary_key=True)
+    key_id: Mapped[UUID] = mapped_column(primary_key=True)
+    warn_after_seconds: Mapped[int | None]
+    standalone_seats: Mapped[int | None]
+
+    __table_args__ = (ForeignKeyConstraint(["site_id", "key_id"], ["keys.site_id", "keys.id"]),)
 
 
 class KeyEvent(Row):
@@ -66,6 +97,8 @@ class KeyEvent(Row):
     __table_args__ = (
         ForeignKeyConstraint(["site_id", "key_id"], ["keys.site_id", "keys.id"]),
         Index(None, "site_id", "key_id", "at"),
+        # What the breaker counts: those that were disabled within the last day.
+        Index("ix_key_events_disabled", "recorded_at", postgresql_where="event = 'disabled'"),
     )
 
 

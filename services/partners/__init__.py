@@ -43,7 +43,8 @@ from services.partners.people_tables import (
     User,
     UserSession,
 )
-from services.partners.policy import Policy, policies_of_msps, policy_of, policy_of_msp, set_policy
+from services.partners.policy import Level, Policy, policy_of, policy_of_msp, set_policy
+from services.partners.policy_bounds import BOUNDS, PolicyOutOfBounds, check_values
 from services.partners.principal import (
     TOKEN_RIGHTS,
     VENDOR_ID,
@@ -60,6 +61,7 @@ from services.partners.principal import (
 )
 from services.partners.register import (
     MspNotApproved,
+    MspSuspended,
     NameTaken,
     add_distributor,
     add_msp,
@@ -67,6 +69,7 @@ from services.partners.register import (
     begin_site_tenure,
     distributor_of,
     msps_of,
+    pass_site_tenure,
 )
 from services.partners.registration import (
     AlreadyDecided,
@@ -131,6 +134,7 @@ from services.partners.users import (
 )
 
 __all__ = [
+    "BOUNDS",
     "TOKEN_RIGHTS",
     "VENDOR_ID",
     "AdminReplacement",
@@ -149,9 +153,11 @@ __all__ = [
     "IssuedToken",
     "KeptAnswer",
     "LastAdmin",
+    "Level",
     "LinkInvalid",
     "Msp",
     "MspNotApproved",
+    "MspSuspended",
     "NameTaken",
     "NoDistributor",
     "NoSecondFactor",
@@ -159,6 +165,7 @@ __all__ = [
     "Partner",
     "PartnerKind",
     "Policy",
+    "PolicyOutOfBounds",
     "Principal",
     "Registration",
     "Right",
@@ -187,6 +194,7 @@ __all__ = [
     "change_msp",
     "change_password",
     "change_user",
+    "check_values",
     "claim_idempotency_key",
     "close_msp",
     "confirm_session",
@@ -212,6 +220,7 @@ __all__ = [
     "one_distributor",
     "one_msp",
     "one_registration",
+    "pass_site_tenure",
     "policies_of_msps",
     "policy_of",
     "policy_of_msp",

@@ -1,6 +1,5 @@
 """The policy in force for an MSP: programme, then distributor, then MSP; the nearest value wins."""
 
-from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -34,6 +33,11 @@ class Policy:
         return timedelta(seconds=self.disable_after_seconds)
 
     @property
+    def warn_after(self) -> timedelta:
+        """The silence after which the MSP is warned."""
+        return timedelta(seconds=self.warn_after_seconds)
+
+    @property
     def close_grace(self) -> timedelta:
         """How long after a period's end it is closed."""
         return timedelta(seconds=self.close_grace_seconds)
@@ -53,13 +57,8 @@ async def policy_of_msp(db: AsyncSession, msp_id: UUID, now: datetime) -> Policy
     return await policy_of(db, distributor_id=await distributor_of(db, msp_id, now), msp_id=msp_id)
 
 
-async def policies_of_msps(db: AsyncSession, msp_ids: Collection[UUID], now: datetime) -> dict[UUID, Policy]:
-    """Give the policies in force for several MSPs."""
-    return {msp_id: await policy_of_msp(db, msp_id, now) for msp_id in set(msp_ids)}
-
-
-async def set_policy(db: AsyncSession, level: Level, subject_id: UUID = PROGRAMME_ID, **values: int) -> None:
-    """Set values of one level; those not named stay as they are."""
+async def set_policy(db: AsyncSession, level: Level, subject_id: UUID = PROGRAMME_ID, **values: int | None) -> None:
+    """Set values of one level; those not named stay as they are, and None takes one back."""
     change = insert(PolicyRow).values(level=level, subject_id=subject_id, **values)
     await db.execute(change.on_conflict_do_update(index_elements=["level", "subject_id"], set_=values))
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.errors import Absent, Kind, Refusal
@@ -23,6 +23,13 @@ class NameTaken(Refusal):
 
     kind = Kind.CONFLICT
     code = "name_taken"
+
+
+class MspSuspended(Refusal):
+    """This MSP is suspended and makes no keys; its sites report and restore as before."""
+
+    kind = Kind.FORBIDDEN
+    code = "msp_suspended"
 
 
 async def add_distributor(db: AsyncSession, *, name: str, zone: str, now: datetime) -> Distributor:
@@ -80,6 +87,14 @@ async def msps_of(db: AsyncSession, distributor_id: UUID, start: datetime, end: 
         or_(MspTenure.until_at.is_(None), MspTenure.until_at > start),
     )
     return list(await db.scalars(select(Msp).where(Msp.id.in_(under)).order_by(Msp.name)))
+
+
+async def pass_site_tenure(db: AsyncSession, *, site_id: UUID, msp_id: UUID, at: datetime) -> None:
+    """Give a site to another MSP from an instant on, which may lie ahead."""
+    open_one = (SiteTenure.site_id == site_id, SiteTenure.until_at.is_(None))
+    await db.execute(update(SiteTenure).where(*open_one).values(until_at=at))
+    db.add(SiteTenure(site_id=site_id, msp_id=msp_id, from_at=at, until_at=None))
+    await db.flush()
 
 
 def begin_site_tenure(db: AsyncSession, *, site_id: UUID, msp_id: UUID, now: datetime) -> None:

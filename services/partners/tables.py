@@ -38,6 +38,8 @@ class Msp(Row):
     name: Mapped[str]
     created_at: Mapped[datetime]
     approved_at: Mapped[datetime | None]
+    suspended_at: Mapped[datetime | None]
+    suspended_reason: Mapped[str | None]
     language: Mapped[str] = mapped_column(server_default="it")
     legal_name: Mapped[str | None]
     address: Mapped[str | None]

@@ -4,9 +4,9 @@ Promise: an answered heartbeat is durable; a repeat gets its own answer again; n
 fault, and one that is heard again is enabled at once. Locks are taken in the order lines, key, timers.
 """
 
+from services.sites import breaker, moves, orders, policies, standing
 from services.sites.activation import (
     Activated,
-    Activation,
     CredentialMismatch,
     KeyAlreadyBound,
     KeyRevoked,
@@ -15,18 +15,22 @@ from services.sites.activation import (
     activate,
 )
 from services.sites.bearer import Bearer, read_bearer
+from services.sites.binding import Activation
 from services.sites.echo import Echo
-from services.sites.heartbeat import ChangesMissing, DeployedMismatch, Heartbeat, LineBroken
+from services.sites.heartbeat import ChangesMissing, DeployedMismatch, Heartbeat, LineBroken, Origin
 from services.sites.idle import PREPARE, Idle, advance_idle, genuine_echo, perhaps_idle
 from services.sites.intake import Answer, Desk, take_in
 from services.sites.lease import LeaseSigner
-from services.sites.lease_keys import public_keys, signing_key
+from services.sites.lease_keys import CACHED_SECONDS, public_keys, rotate_signing_key, signing_key
+from services.sites.pace import Pace, TooEarly
 from services.sites.pulse import PULSE_SECONDS, pulse
 from services.sites.roster import SiteView, site_of, sites_of
+from services.sites.seats import RejectedTooLate, Seat, SeatsExhausted, end_seat, reject_seat, seats_of
 from services.sites.silence import Liveness
 from services.sites.sweep import Swept, next_timer_at, sweep
 
 __all__ = [
+    "CACHED_SECONDS",
     "PREPARE",
     "PULSE_SECONDS",
     "Activated",
@@ -46,20 +50,35 @@ __all__ = [
     "LeaseSigner",
     "LineBroken",
     "Liveness",
+    "Origin",
+    "Pace",
+    "RejectedTooLate",
+    "Seat",
+    "SeatsExhausted",
     "SiteView",
     "Swept",
+    "TooEarly",
     "VersionUnsupported",
     "activate",
     "advance_idle",
+    "breaker",
+    "end_seat",
     "genuine_echo",
+    "moves",
     "next_timer_at",
+    "orders",
     "perhaps_idle",
+    "policies",
     "public_keys",
     "pulse",
     "read_bearer",
+    "reject_seat",
+    "rotate_signing_key",
+    "seats_of",
     "signing_key",
     "site_of",
     "sites_of",
+    "standing",
     "sweep",
     "take_in",
 ]

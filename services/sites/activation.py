@@ -1,4 +1,4 @@
-"""Activation: one Site Manager binds itself to a key. Every row of the protocol's table is a branch below."""
+"""Activation: an installation binds itself to a key. Every row of the protocol's table is a branch below."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,13 +12,14 @@ from services.errors import Kind, Refusal
 from services.keys import Key, KeyState
 from services.partners import Policy
 from services.signing import same
-from services.sites import standing
+from services.sites import seats, standing
+from services.sites.binding import Activation, bind, newest_line
 from services.sites.echo import Echo
 from services.sites.intake import Desk
 from services.sites.lease import LeaseTerms, renew_after
 from services.sites.steering import next_heartbeat_seconds
 from services.sites.tables import Installation
-from services.usage import Line, first_receipt
+from services.usage import Line
 
 OLDEST_SITE_MANAGER = 7
 
@@ -59,22 +60,6 @@ class VersionUnsupported(Refusal):
 
 
 @dataclass(frozen=True, slots=True)
-class Activation:
-    """A well-formed request to activate. The secret itself is not in it, only its SHA-256."""
-
-    license_key: str
-    installation_id: UUID
-    credential_sha256: bytes
-    public_key: bytes
-    product: str
-    version: str
-    hostname: str
-    name: str | None = None
-    timezone: str | None = None
-    console_url: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Activated:
     """The binding, as the site is told it; `first` tells a new one from a repeat."""
 
@@ -96,22 +81,21 @@ async def activate(db: AsyncSession, desk: Desk, request: Activation, now: datet
     """Bind an installation to its key, or give the binding it has.
 
     The key's row lock makes it one of any number at once. Raises `KeyUnknown`, `KeyMalformed`, `KeyAlreadyBound`,
-    `CredentialMismatch`, `KeySuspended`, `KeyRevoked`, `MspNotApproved`, `VersionUnsupported`.
+    `CredentialMismatch`, `SeatsExhausted`, `KeySuspended`, `KeyRevoked`, `MspNotApproved`, `VersionUnsupported`.
     """
-    _check_version(request.version)
+    if request.product == standing.SITE_MANAGER:
+        _check_version(request.version)
+    site_id = await keys.site_of_code(db, desk.vault, request.license_key)
+    await standing.lock_lines_of(db, site_id)
     key = await keys.find_for_update(db, desk.vault, request.license_key)
-    if key.revoked_at is not None:
-        raise KeyRevoked
-    if key.suspended_at is not None:
-        raise KeySuspended
-    await partners.approved_msp(db, key.msp_id)
-    policy = await partners.policy_of_msp(db, key.msp_id, now)
-    bound = await _bound_to(db, key)
+    await _check_allowed(db, key)
+    policy = await keys.policy_of_key(db, key, now)
+    bound = await _bound(db, key, request, now)
     if bound is None:
-        line = await _bind(db, key, request, policy, now)
+        line = await bind(db, key, request, policy, now)
     else:
-        _check_same(bound, request)
-        line = await db.get_one(Line, (key.site_id, bound.installation_id, 0))
+        line = await newest_line(db, key.site_id, bound.installation_id)
+        line.renew_lease_at = now + renew_after(line.heartbeat_seconds, line.disable_after_seconds)
     return _activated(desk, key, line, policy, now, first=bound is None)
 
 
@@ -121,73 +105,45 @@ def _check_version(version: str) -> None:
         raise VersionUnsupported(pointer="/version")
 
 
-def _check_same(bound: Installation, request: Activation) -> None:
-    if bound.installation_id != request.installation_id:
-        raise KeyAlreadyBound(pointer="/license_key")
-    if not same(bound.credential_sha256, request.credential_sha256):
+async def _check_allowed(db: AsyncSession, key: Key) -> None:
+    if key.revoked_at is not None:
+        raise KeyRevoked
+    if key.state is KeyState.SUSPENDED:
+        raise KeySuspended
+    await partners.approved_msp(db, key.msp_id)
+
+
+async def _bound(db: AsyncSession, key: Key, request: Activation, now: datetime) -> Installation | None:
+    """Give the binding that the request repeats; None if it is a new one. Raises what stands against either."""
+    own = await db.get(Installation, (key.site_id, request.installation_id), populate_existing=True)
+    live = own is not None and own.ended_at is None and own.released_at is None
+    if request.product == standing.SITE_MANAGER:
+        holder = await _site_manager_of(db, key)
+        if holder is not None and holder is not own:
+            raise KeyAlreadyBound(pointer="/license_key")
+    if own is None or not live:
+        if request.product == seats.STANDALONE and not await seats.free(db, key, now):
+            raise seats.SeatsExhausted(pointer="/license_key")
+        return None
+    if own.product != request.product or not same(own.credential_sha256, request.credential_sha256):
         raise CredentialMismatch(pointer="/credential_sha256")
+    return own
 
 
-async def _bound_to(db: AsyncSession, key: Key) -> Installation | None:
+async def _site_manager_of(db: AsyncSession, key: Key) -> Installation | None:
     return await db.scalar(
         select(Installation).where(
             Installation.site_id == key.site_id,
             Installation.key_id == key.id,
-            Installation.product == "site_manager",
+            Installation.product == standing.SITE_MANAGER,
             Installation.released_at.is_(None),
         )
     )
 
 
-async def _bind(db: AsyncSession, key: Key, request: Activation, policy: Policy, now: datetime) -> Line:
-    installation = Installation(
-        site_id=key.site_id,
-        installation_id=request.installation_id,
-        key_id=key.id,
-        product=request.product,
-        credential_sha256=request.credential_sha256,
-        public_key=request.public_key,
-        version=request.version,
-        hostname=request.hostname,
-        name=request.name,
-        timezone=request.timezone,
-        console_url=request.console_url,
-        activated_at=now,
-        released_at=None,
-    )
-    keys.activate(db, key, now=now, actor="site")
-    line = _first_line(installation, key.state, policy, now)
-    db.add_all([installation, line])
-    await db.flush()
-    await standing.arm(db, key.site_id, request.installation_id, now + policy.disable_after)
-    return line
-
-
-def _first_line(installation: Installation, state: KeyState, policy: Policy, now: datetime) -> Line:
-    renewed_after = renew_after(policy.heartbeat_seconds, policy.disable_after_seconds)
-    return Line(
-        site_id=installation.site_id,
-        installation_id=installation.installation_id,
-        line=0,
-        credential_sha256=installation.credential_sha256,
-        key_id=installation.key_id,
-        product=installation.product,
-        told_state=state,
-        heartbeat_seconds=policy.heartbeat_seconds,
-        disable_after_seconds=policy.disable_after_seconds,
-        sequence=0,
-        through=0,
-        receipt=first_receipt(str(installation.installation_id)),
-        said_more=False,
-        last_contact_at=now,
-        last_entry_at=now,
-        begins_at=now,
-        renew_lease_at=now + renewed_after,
-        waiting=False,
-    )
-
-
 def _activated(desk: Desk, key: Key, line: Line, policy: Policy, now: datetime, *, first: bool) -> Activated:
+    # Once a heartbeat was accepted no echo is given: a clone could ask its way into step.
+    first_echo = Echo(line.line, 0, 0).seal(desk.vault, key.site_id, line.installation_id)
     terms = LeaseTerms(
         installation_id=line.installation_id,
         key_id=key.id,
@@ -197,8 +153,6 @@ def _activated(desk: Desk, key: Key, line: Line, policy: Policy, now: datetime, 
         heartbeat_seconds=line.heartbeat_seconds,
         disable_after_seconds=line.disable_after_seconds,
     )
-    # Once a heartbeat was accepted no echo is given: a clone could ask its way into step.
-    echo = Echo(0, 0, 0).seal(desk.vault, key.site_id, line.installation_id) if line.sequence == 0 else None
     return Activated(
         first=first,
         site_id=key.site_id,
@@ -206,7 +160,7 @@ def _activated(desk: Desk, key: Key, line: Line, policy: Policy, now: datetime, 
         installation_id=line.installation_id,
         state=key.state,
         policy=policy,
-        echo=echo,
+        echo=first_echo if line.sequence == 0 else None,
         through=line.through,
         receipt=line.receipt,
         lease=desk.signer.sign(terms, now) if key.state is KeyState.ACTIVE else None,

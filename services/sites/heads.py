@@ -16,7 +16,7 @@ from services.usage import Counts, LineId
 
 _COLUMNS = """l.site_id, l.installation_id, l.line, l.credential_sha256, l.key_id, l.told_state, l.heartbeat_seconds,
     l.disable_after_seconds, l.renew_lease_at, l.sequence, l.nonce, l.through, l.receipt, l.server, l.workstation,
-    l.server_plus, l.last_entry_at, l.known_until_at, l.last_contact_at, l.said_more"""
+    l.server_plus, l.last_entry_at, l.known_until_at, l.said_more, l.last_contact_at, l.waiting"""
 
 _LOCK = f"""
 select {_COLUMNS}
@@ -64,6 +64,7 @@ class LockedLine:
     last_contact_at: datetime
     said_more: bool
     head: Head
+    waiting: bool = False
 
     @property
     def id(self) -> LineId:
@@ -143,4 +144,5 @@ def _locked(row: Any) -> LockedLine:
             last_entry_at=row.last_entry_at,
             known_until_at=row.known_until_at,
         ),
+        waiting=row.waiting,
     )

@@ -38,6 +38,14 @@ class DeployedMismatch(Refusal):
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """From where a heartbeat came, for telling clones apart."""
+
+    address: str | None
+    hostname: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Heartbeat:
     """A well-formed heartbeat. `numbered` tells that the site numbers its changes itself."""
 
@@ -53,6 +61,7 @@ class Heartbeat:
     numbered: bool = False
     more: bool = False
     resume: bool = False
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """Idle heartbeats: nothing new to report, nothing to tell. One statement checks, advances and answers a whole batch.
 
 It touches a line only if everything is as usual: the credential, the sequence and the `through` that the echo names,
-the counts, the state, a lease that is not due, nothing that waits for the site, and no silence to be recorded. What it
-leaves alone (a change, a repeat, a fork, a wrong secret, a key that is not active) is taken in by
+the counts, the state, a lease that is not due, nothing that waits for the site, no silence to be recorded, and not
+too early. What it leaves alone (a change, a repeat, a fork, a wrong secret, a key that is not active) is taken in by
 `services.sites.intake`, which tells each its reason. So every rare rule has its place there, and none slows this one.
 
 Rows are locked in the order of the arrays, which is that of the primary key, as long as the plan is a nested loop
@@ -18,8 +18,7 @@ from services.keys import KeyState
 from services.signing import Vault
 from services.sites.echo import Echo, read_echo
 from services.sites.heartbeat import Heartbeat, spoken_at
-from services.sites.intake import Answer
-from services.sites.steering import next_heartbeat_seconds
+from services.sites.intake import Answer, Desk
 
 PREPARE = """
 set enable_hashjoin = off; set enable_mergejoin = off; set enable_seqscan = off; set enable_bitmapscan = off;
@@ -39,6 +38,7 @@ where l.site_id = w.site_id and l.installation_id = w.installation_id and l.line
     and l.server = w.server and l.workstation = w.workstation and l.server_plus = w.server_plus
     and l.told_state = 'active' and l.renew_lease_at > $12 and not l.waiting and not l.said_more
     and l.last_contact_at >= $12 - l.heartbeat_seconds * interval '2 seconds'
+    and l.last_contact_at <= $12 - l.heartbeat_seconds * interval '1 second' / 60
 returning w.place, l.receipt, l.heartbeat_seconds
 """
 
@@ -60,7 +60,7 @@ def perhaps_idle(beat: Heartbeat, echo: Echo) -> bool:
     return beat.sequence == echo.sequence + 1 and not (beat.entries or beat.more or beat.resume)
 
 
-async def advance_idle(connection: Any, vault: Vault, batch: Sequence[Idle], now: datetime) -> list[Answer | None]:
+async def advance_idle(connection: Any, desk: Desk, batch: Sequence[Idle], now: datetime) -> list[Answer | None]:
     """Take in the idle ones of a batch and commit; None where it was not idle, and nothing was changed.
 
     `connection` is asyncpg's own, outside any transaction, after `PREPARE`; at most one heartbeat an installation.
@@ -70,7 +70,7 @@ async def advance_idle(connection: Any, vault: Vault, batch: Sequence[Idle], now
     answers: list[Answer | None] = [None] * len(batch)
     for place, receipt, heartbeat_seconds in await connection.fetch(ADVANCE, *columns, now):
         i = order[place - 1]
-        answers[i] = _answer(vault, batch[i], receipt, heartbeat_seconds, now)
+        answers[i] = _answer(desk, batch[i], receipt, heartbeat_seconds, now)
     return answers
 
 
@@ -95,16 +95,16 @@ def _row(idle: Idle, now: datetime) -> tuple[Any, ...]:
     )
 
 
-def _answer(vault: Vault, idle: Idle, receipt: bytes, heartbeat_seconds: int, now: datetime) -> Answer:
+def _answer(desk: Desk, idle: Idle, receipt: bytes, heartbeat_seconds: int, now: datetime) -> Answer:
     beat, echo = idle
     site_id, installation_id = beat.bearer.site_id, beat.bearer.installation_id
     return Answer(
         state=KeyState.ACTIVE,
         reason=None,
         sequence=beat.sequence,
-        echo=Echo(echo.line, beat.sequence, echo.through).seal(vault, site_id, installation_id),
+        echo=Echo(echo.line, beat.sequence, echo.through).seal(desk.vault, site_id, installation_id),
         through=echo.through,
         receipt=receipt,
         server_time=now,
-        next_heartbeat_seconds=next_heartbeat_seconds(installation_id, heartbeat_seconds, now),
+        next_heartbeat_seconds=desk.pace.next_seconds(installation_id, heartbeat_seconds, now),
     )

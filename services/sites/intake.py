@@ -13,17 +13,17 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from services import keys
 from services.errors import Refusal, Unauthenticated
 from services.keys import KeyState
 from services.signing import Vault, same
-from services.sites import standing
+from services.sites import errands, standing
 from services.sites.echo import Echo, read_echo
+from services.sites.errands import Errand
 from services.sites.heads import Advance, LockedLine, lock_installation, lock_lines, write_heads
 from services.sites.heartbeat import Accepted, Heartbeat, Repeat, decide
 from services.sites.lease import LeaseSigner, LeaseTerms, renew_after
+from services.sites.pace import Pace
 from services.sites.resume import resume
-from services.sites.steering import next_heartbeat_seconds
 from services.usage import Arrival, GapRow, Line, LineId, append, first_receipt, keep_conflicts, record_gaps
 
 
@@ -43,12 +43,13 @@ class Answer:
     notices: Sequence[dict[str, Any]] = field(default_factory=tuple)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Desk:
-    """What taking in needs besides the database: the vault for echoes, the signer for leases."""
+    """What taking in needs besides the database: the vault, the process's pace, the signer of the moment."""
 
     vault: Vault
     signer: LeaseSigner
+    pace: Pace = field(default_factory=Pace)
 
 
 @dataclass(slots=True)
@@ -76,12 +77,13 @@ async def take_in(db: AsyncSession, desk: Desk, beats: Sequence[tuple[Heartbeat,
     named = [_line_id(beat, echo) for (beat, _), echo in zip(beats, echoes, strict=True)]
     lines = await lock_lines(connection, named)
     results = [
-        await _hear(db, connection, beat, now, echo, lines.get(line_id))
+        await _hear(db, desk, connection, beat, now, echo, lines.get(line_id))
         for (beat, now), echo, line_id in zip(beats, echoes, named, strict=True)
     ]
     heard = [result for result in results if isinstance(result, _Heard)]
     await _settle_states(db, heard)
     await _store(db, connection, heard)
+    await _run_errands(db, heard)
     return [_answer(desk, result) if isinstance(result, _Heard) else result for result in results]
 
 
@@ -96,34 +98,52 @@ def _line_id(beat: Heartbeat, echo: Echo | None) -> LineId:
 
 async def _hear(
     db: AsyncSession,
+    desk: Desk,
     connection: AsyncConnection,
     beat: Heartbeat,
     now: datetime,
     echo: Echo | None,
     line: LockedLine | None,
 ) -> _Heard | Refusal:
-    if line is None and echo is not None and echo.line > 0:
+    gone = line is None and echo is not None and echo.line > 0
+    if gone:
         oldest = (await lock_installation(connection, beat.bearer.site_id, beat.bearer.installation_id))[:1]
-        line, echo = (oldest[0] if oldest else None), None
+        line = oldest[0] if oldest else None
     if line is None or not same(beat.bearer.credential_sha256, line.credential_sha256):
         return Unauthenticated()
-    if beat.resume:
+    if beat.resume or gone:
         line, outcome = await resume(db, beat, echo, now)
     else:
         outcome = decide(beat, echo, line.head, now)
     if isinstance(outcome, Refusal):
         return outcome
+    if early := _too_early(desk.pace, beat, line, outcome, now):
+        return early
     return _Heard(beat, now, line, outcome, KeyState(line.told_state))
+
+
+def _too_early(
+    pace: Pace, beat: Heartbeat, line: LockedLine, outcome: Accepted | Repeat, now: datetime
+) -> Refusal | None:
+    """Refuse what comes far too early; never repeats, resumes, a first one, or those with `more`."""
+    follows = isinstance(outcome, Repeat) or beat.resume or beat.more or line.said_more or line.head.sequence == 0
+    if follows or line.last_contact_at is None:
+        return None
+    return pace.check(line.site_id, line.installation_id, line.last_contact_at, line.heartbeat_seconds, now)
+
+
+async def _run_errands(db: AsyncSession, heard: Sequence[_Heard]) -> None:
+    for one in heard:
+        errand = Errand(one.line.id, one.line.waiting, one.beat, one.outcome, one.now)
+        if errands.needed(errand):
+            await errands.run(db, errand)
 
 
 async def _settle_states(db: AsyncSession, heard: Sequence[_Heard]) -> None:
     """Enable the keys of sites that were silent, and find the reasons of those that are told no."""
     for one in heard:
         if one.state is not KeyState.ACTIVE:
-            key = await keys.of_site_for_update(db, one.line.site_id)
-            installation_id, allowed = one.line.installation_id, one.line.disable_after_seconds
-            await standing.heard_again(db, key, installation_id, allowed, one.now)
-            one.state, one.reason = key.state, key.reason
+            one.state, one.reason = await standing.settle(db, one.line.site_id, one.line.installation_id, one.now)
 
 
 async def _store(db: AsyncSession, connection: AsyncConnection, heard: Sequence[_Heard]) -> None:
@@ -189,7 +209,7 @@ def _answer(desk: Desk, one: _Heard) -> Answer:
         through=head.through,
         receipt=head.receipt,
         server_time=one.now,
-        next_heartbeat_seconds=next_heartbeat_seconds(line.installation_id, line.heartbeat_seconds, one.now),
+        next_heartbeat_seconds=desk.pace.next_seconds(line.installation_id, line.heartbeat_seconds, one.now),
         lease=desk.signer.sign(_terms(one), one.now) if one.renews else None,
         notices=one.outcome.notices if isinstance(one.outcome, Accepted) else (),
     )

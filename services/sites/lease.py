@@ -22,6 +22,12 @@ def expires_at(issued_at: datetime, heartbeat_seconds: int, disable_after_second
     return issued_at + timedelta(seconds=disable_after_seconds) + spare
 
 
+def lease_may_end_at(renew_at: datetime, heartbeat_seconds: int, disable_after_seconds: int) -> datetime:
+    """Give the latest end of the lease in hand, from when it is to be renewed."""
+    issued_at = renew_at - renew_after(heartbeat_seconds, disable_after_seconds)
+    return expires_at(issued_at, heartbeat_seconds, disable_after_seconds)
+
+
 @dataclass(frozen=True, slots=True)
 class LeaseTerms:
     """What a lease states of one installation."""

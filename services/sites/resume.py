@@ -3,6 +3,7 @@
 The old line stays valid. A restored image speaks on the new line alone; a clone lets both speak.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import select
@@ -12,7 +13,7 @@ from services.errors import Refusal
 from services.sites.echo import Echo
 from services.sites.heads import LockedLine, lock_installation
 from services.sites.heartbeat import Accepted, Head, Heartbeat, LineBroken, Repeat, decide, is_repeat, take
-from services.usage import Line, counts_at, entry_at, first_receipt
+from services.usage import Line, counts_at, entry_at, first_receipt, seen_at
 
 Outcome = Accepted | Repeat | Refusal
 
@@ -25,6 +26,8 @@ async def resume(db: AsyncSession, beat: Heartbeat, echo: Echo | None, now: date
         if is_repeat(beat, line.head):
             return line, Repeat(line.head)
     named = next((line for line in lines if echo and line.head.line == echo.line), None)
+    if echo is not None and named is None and beat.sequence == echo.sequence + 1:
+        return await _open_anew(db, beat, echo, lines, now)
     if echo is None or named is None or beat.sequence != echo.sequence + 1:
         broken = named or lines[0]
         return broken, LineBroken(through=broken.head.through, receipt=broken.head.receipt.hex())
@@ -56,6 +59,7 @@ async def _open(
         return named, outcome
     first_at = outcome.new[0].at if outcome.new else now
     base = inherited or (None, None, None)
+    parent.waiting = True  # if it is heard again, this one is a clone of it
     db.add(
         Line(
             site_id=named.site_id,
@@ -79,17 +83,45 @@ async def _open(
             known_until_at=None,
             last_entry_at=head.last_entry_at,
             renew_lease_at=now,
-            waiting=False,
+            waiting=True,
             parent=echo.line,
             parent_through=echo.through,
             begins_at=max(parent.last_contact_at, min(first_at, now)),
             base_server=base[0],
             base_workstation=base[1],
             base_server_plus=base[2],
+            base_seen=await seen_at(db, lines, echo.line, echo.through),
+            opened_at=now,
         )
     )
     await db.flush()
     return _as_opened(named, head, now), outcome
+
+
+async def _open_anew(
+    db: AsyncSession, beat: Heartbeat, echo: Echo, lines: Sequence[LockedLine], now: datetime
+) -> tuple[LockedLine, Outcome]:
+    """Open a line that this service gave an echo for and does not have: it was restored from an older backup.
+
+    What the line had in common with the others is not known either, so the site sends all of it again. It counts
+    from the installation's last contact as known here; what it says about earlier is evidence.
+    """
+    rows = await db.scalars(select(Line).filter_by(site_id=lines[0].site_id, installation_id=lines[0].installation_id))
+    heard_at = max(row.last_contact_at for row in rows)
+    oldest = await db.get_one(Line, lines[0].id)
+    receipt = first_receipt(str(lines[0].installation_id))
+    head = Head(echo.line, echo.sequence, None, 0, receipt, None, oldest.begins_at, None)
+    outcome = take(beat, head, now)
+    if isinstance(outcome, Refusal):
+        return lines[0], outcome
+    copied = {column.name: getattr(oldest, column.name) for column in Line.__table__.columns}
+    fresh = {"line": echo.line, "sequence": echo.sequence, "nonce": None, "through": 0, "receipt": receipt}
+    nothing = dict.fromkeys(("server", "workstation", "server_plus", "known_until_at", "parent", "parent_through"))
+    base = dict.fromkeys(("base_server", "base_workstation", "base_server_plus", "base_seen"))
+    times = {"last_contact_at": now, "renew_lease_at": now, "begins_at": heard_at, "opened_at": now}
+    db.add(Line(**{**copied, **fresh, **nothing, **base, **times, "said_more": False, "waiting": True}))
+    await db.flush()
+    return _as_opened(lines[0], head, now), outcome
 
 
 def _as_opened(named: LockedLine, head: Head, now: datetime) -> LockedLine:
@@ -105,4 +137,5 @@ def _as_opened(named: LockedLine, head: Head, now: datetime) -> LockedLine:
         last_contact_at=named.last_contact_at,
         said_more=True,
         head=head,
+        waiting=True,
     )

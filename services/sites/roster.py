@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Select, select, true
@@ -13,9 +14,10 @@ from services import keys, partners
 from services.errors import Absent
 from services.keys import Key, KeyState
 from services.partners import Policy, Principal
+from services.sites.ladder import ladder
 from services.sites.pulse import outages
-from services.sites.silence import Liveness, Outage, deadline, liveness
-from services.sites.tables import Installation
+from services.sites.silence import Liveness, Outage, liveness
+from services.sites.tables import Installation, SilenceTimer, SiteFlag
 from services.usage import Counts, Line
 
 
@@ -35,7 +37,16 @@ class SiteView:
     deployed: Counts | None
     known_until_at: datetime | None
     warn_at: datetime | None
+    final_at: datetime | None
     disable_at: datetime | None
+    snoozed_until_at: datetime | None
+    held: bool
+    flags: tuple[str, ...]
+
+
+class _Marks(NamedTuple):
+    flags: tuple[str, ...]
+    held: bool
 
 
 _SCAN = 500
@@ -80,7 +91,7 @@ def _roster(principal: Principal) -> Select[Key, Installation, Line]:
     bound = (
         (Installation.site_id == Key.site_id)
         & (Installation.key_id == Key.id)
-        & Installation.released_at.is_(None)
+        & Installation.ended_at.is_(None)
         & (Installation.product == "site_manager")
     )
     latest = (
@@ -101,10 +112,25 @@ def _roster(principal: Principal) -> Select[Key, Installation, Line]:
 
 async def _views(db: AsyncSession, query: Select[Key, Installation, Line], now: datetime) -> list[SiteView]:
     rows = (await db.execute(query)).all()
-    policies = await partners.policies_of_msps(db, [key.msp_id for key, _, _ in rows], now)
+    policies = await keys.policies_of_keys(db, [key for key, _, _ in rows], now)
+    marks = await _marks(db, [key.site_id for key, _, _ in rows])
     since = min((line.last_contact_at for _, _, line in rows if line), default=now)
     own = await outages(db, since, now)
-    return [_view(key, installation, line, policies[key.msp_id], own, now) for key, installation, line in rows]
+    return [
+        _view(key, installation, line, policies[key.site_id], own, marks[key.site_id], now)
+        for key, installation, line in rows
+    ]
+
+
+async def _marks(db: AsyncSession, site_ids: Sequence[UUID]) -> dict[UUID, _Marks]:
+    """Give what is known of sites beside their lines: flags, and whether the sweep holds them."""
+    up = select(SiteFlag).where(SiteFlag.site_id.in_(site_ids), SiteFlag.until_at.is_(None)).order_by(SiteFlag.flag)
+    flags: dict[UUID, tuple[str, ...]] = {}
+    for row in await db.scalars(up):
+        flags[row.site_id] = (*flags.get(row.site_id, ()), row.flag)
+    holds = select(SilenceTimer.site_id).where(SilenceTimer.site_id.in_(site_ids), SilenceTimer.held_at.is_not(None))
+    held = set(await db.scalars(holds))
+    return {site_id: _Marks(flags.get(site_id, ()), site_id in held) for site_id in site_ids}
 
 
 def _view(
@@ -113,9 +139,11 @@ def _view(
     line: Line | None,
     policy: Policy,
     own: Sequence[Outage],
+    marks: _Marks,
     now: datetime,
 ) -> SiteView:
     heard = line.last_contact_at if line else None
+    dates = ladder(heard, policy, own, key.snoozed_until_at) if heard else None
     return SiteView(
         site_id=key.site_id,
         key_id=key.id,
@@ -135,8 +163,12 @@ def _view(
         version=installation.version if installation else None,
         deployed=_counts(line),
         known_until_at=line.known_until_at if line else None,
-        warn_at=deadline(heard, timedelta(seconds=policy.warn_after_seconds), own) if heard else None,
-        disable_at=deadline(heard, policy.disable_after, own) if heard else None,
+        warn_at=dates.warn_at if dates else None,
+        final_at=dates.final_at if dates else None,
+        disable_at=dates.disable_at if dates else None,
+        snoozed_until_at=key.snoozed_until_at,
+        held=marks.held,
+        flags=marks.flags,
     )
 
 

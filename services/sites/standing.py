@@ -3,39 +3,114 @@
 Lock order everywhere: lines, then the key, then timers.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import update
+from sqlalchemy import delete, exists, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services import keys
-from services.keys import Key
-from services.sites.tables import SilenceTimer
-from services.usage import Line
+from services.keys import Key, KeyState
+from services.sites import letters, seats
+from services.sites.tables import Installation, SilenceTimer
+from services.usage import Line, stop_counting
+
+SITE_MANAGER = "site_manager"
+SUCCEEDED = "succeeded"
+
+
+class Standing(NamedTuple):
+    """What an installation is told, and why."""
+
+    state: KeyState
+    reason: str | None
+
+
+async def lock(db: AsyncSession, site_id: UUID) -> Key:
+    """Lock a site's lines and then its key, whose row is given; raises `Absent`."""
+    await lock_lines_of(db, site_id)
+    return await keys.of_site_for_update(db, site_id)
+
+
+async def lock_lines_of(db: AsyncSession, site_id: UUID) -> list[Line]:
+    """Lock all lines of a site, in the order of their ids."""
+    found = await db.scalars(
+        select(Line)
+        .where(Line.site_id == site_id)
+        .order_by(Line.installation_id, Line.line)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return list(found)
 
 
 async def tell(db: AsyncSession, key: Key) -> None:
-    """Write the key's state into the lines of its site."""
-    stale = update(Line).where(Line.site_id == key.site_id, Line.told_state != key.state)
-    await db.execute(stale.values(told_state=key.state))
-
-
-async def heard_again(
-    db: AsyncSession, key: Key, installation_id: UUID, disable_after_seconds: int, now: datetime
-) -> None:
-    """Enable a key that silence had disabled, unless it is suspended or revoked. Twice is once."""
-    if key.disabled_at is None or key.suspended_at is not None or key.revoked_at is not None:
-        return
-    keys.enable(db, key, now=now)
-    await tell(db, key)
-    await arm(db, key.site_id, installation_id, now + timedelta(seconds=disable_after_seconds))
-
-
-async def arm(db: AsyncSession, site_id: UUID, installation_id: UUID, due_at: datetime) -> None:
-    """Set when to look whether the installation has fallen silent."""
-    timer = insert(SilenceTimer).values(site_id=site_id, installation_id=installation_id, due_at=due_at)
-    await db.execute(
-        timer.on_conflict_do_update(index_elements=["site_id", "installation_id"], set_={"due_at": due_at})
+    """Write the key's state into the lines of its site, but for those of installations that are entitled no more."""
+    await db.flush()
+    ended = exists().where(
+        Installation.site_id == Line.site_id,
+        Installation.installation_id == Line.installation_id,
+        Installation.ended_at.is_not(None),
     )
+    stale = update(Line).where(Line.site_id == key.site_id, Line.told_state != key.state, ~ended)
+    await db.execute(stale.values(told_state=key.state).execution_options(synchronize_session=False))
+
+
+async def settle(db: AsyncSession, site_id: UUID, installation_id: UUID, now: datetime) -> Standing:
+    """Say how an installation that is told no stands, now that it has been heard.
+
+    A key that silence had disabled is enabled, unless it is suspended or revoked, and a seat that silence had ended is
+    taken again. What is reported after the first answer that says `revoked` counts nothing.
+    """
+    key = await keys.of_site_for_update(db, site_id)
+    installation = await db.get_one(Installation, (site_id, installation_id), populate_existing=True)
+    if installation.ended_at is not None and not await seats.take_again(db, key, installation, now):
+        silent = installation.end_reason == seats.SILENT
+        return Standing(KeyState.DISABLED if silent else KeyState.REVOKED, installation.end_reason)
+    if key.revoked_at is not None:
+        await stop_counting(db, site_id, installation_id, now, "revoked")
+    elif key.disabled_at is not None and key.state is KeyState.DISABLED and await governs(db, installation):
+        keys.enable(db, key, now=now)
+        await letters.tell_back(db, key, now)
+    await tell(db, key)
+    if key.state is KeyState.ACTIVE:
+        await arm(db, key, installation_id, now)
+    return Standing(key.state, key.told_reason)
+
+
+async def governs(db: AsyncSession, installation: Installation) -> bool:
+    """Tell whether the key's state follows this installation: its Site Manager, or without one a standalone."""
+    if installation.product == SITE_MANAGER:
+        return installation.ended_at is None
+    managed = exists().where(
+        Installation.site_id == installation.site_id,
+        Installation.key_id == installation.key_id,
+        Installation.product == SITE_MANAGER,
+        Installation.ended_at.is_(None),
+    )
+    return not await db.scalar(select(managed))
+
+
+async def end(db: AsyncSession, installation: Installation, told: KeyState, reason: str, now: datetime) -> None:
+    """Entitle an installation to nothing from now on; what it still reports is stored."""
+    installation.ended_at, installation.end_reason = now, reason
+    own = (Line.site_id == installation.site_id, Line.installation_id == installation.installation_id)
+    await db.execute(update(Line).where(*own).values(told_state=told))
+    await disarm(db, installation.site_id, installation.installation_id)
+
+
+async def arm(db: AsyncSession, key: Key, installation_id: UUID, now: datetime) -> None:
+    """Set when to look whether the installation has fallen silent: at the first rung of the ladder."""
+    policy = await keys.policy_of_key(db, key, now)
+    first = min(policy.warn_after, policy.disable_after)
+    row = {"due_at": now + first, "rung": "warn", "silent_since_at": None, "held_at": None, "let_go_at": None}
+    timer = insert(SilenceTimer).values(site_id=key.site_id, installation_id=installation_id, **row)
+    await db.execute(timer.on_conflict_do_update(index_elements=["site_id", "installation_id"], set_=row))
+
+
+async def disarm(db: AsyncSession, site_id: UUID, installation_id: UUID) -> None:
+    """Look no more whether the installation has fallen silent."""
+    own = (SilenceTimer.site_id == site_id, SilenceTimer.installation_id == installation_id)
+    await db.execute(delete(SilenceTimer).where(*own))

@@ -15,9 +15,20 @@ from services.usage.calendar import (
     zone_info,
 )
 from services.usage.entries import Counts, Entry, PlacedEntry, chain, last_counts
+from services.usage.evidence import count_again, stop_counting
 from services.usage.figures import FIGURES, SiteFigures, Span, figure_parameters, figures_of
 from services.usage.history import DayPeaks, changes_of, days_of
-from services.usage.ledger import Arrival, GapRow, LineId, append, counts_at, entry_at, keep_conflicts, record_gaps
+from services.usage.ledger import (
+    Arrival,
+    GapRow,
+    LineId,
+    append,
+    counts_at,
+    entry_at,
+    keep_conflicts,
+    record_gaps,
+    seen_at,
+)
 from services.usage.raw import RawSite, raw_sites
 from services.usage.receipts import canonical, first_receipt
 from services.usage.recount import Maker, Peak, Recount, Stretch, Three, recount
@@ -49,6 +60,7 @@ __all__ = [
     "canonical",
     "chain",
     "changes_of",
+    "count_again",
     "counts_at",
     "day_starts",
     "days_of",
@@ -64,6 +76,8 @@ __all__ = [
     "raw_sites",
     "record_gaps",
     "recount",
+    "seen_at",
+    "stop_counting",
     "zone_data_version",
     "zone_info",
 ]

@@ -1,5 +1,6 @@
 """The ledger: entries go in, set-wise, and are never changed."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -97,6 +98,24 @@ async def counts_at(db: AsyncSession, lines: Mapping[int, Line], line: int, n: i
     if row.base_server is None:
         return None
     return Counts(row.base_server, row.base_workstation or 0, row.base_server_plus or 0)
+
+
+async def seen_at(db: AsyncSession, lines: Mapping[int, Line], line: int, n: int) -> list[UUID] | None:
+    """Give the standalones that a line listed after entry n; None before the first list."""
+    row = lines[_holder(lines, line, n)]
+    listed = await db.scalar(
+        select(UsageEntry.entry)
+        .where(
+            UsageEntry.site_id == row.site_id,
+            UsageEntry.installation_id == row.installation_id,
+            UsageEntry.line == row.line,
+            UsageEntry.n <= n,
+            UsageEntry.kind == "standalones",
+        )
+        .order_by(UsageEntry.n.desc())
+        .limit(1)
+    )
+    return row.base_seen if listed is None else [UUID(one) for one in json.loads(listed)["seen"]]
 
 
 async def keep_conflicts(

@@ -10,13 +10,18 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.usage.figures import Span
-from services.usage.recount import Said, Three, ToldLine
+from services.usage.recount import Listing, Said, Three, ToldLine
 
 _LINES = """
 select t.site_id, greatest(t.from_at, :starts_at) as from_at,
     least(coalesce(t.until_at, :ends_at), :ends_at) as until_at,
     l.installation_id, l.line, l.begins_at, l.base_server, l.base_workstation, l.base_server_plus, l.parent,
-    l.parent_through, l.known_until_at, g.site_id is not null as in_gap, g.known_until_at as known_in_gap
+    l.parent_through, l.known_until_at, g.site_id is not null as in_gap, g.known_until_at as known_in_gap,
+    l.product = 'site_manager' as manages, l.base_seen,
+    (select array_agg(u.from_at order by u.from_at) from uncounted_stretches u
+        where u.site_id = l.site_id and u.installation_id = l.installation_id) as off_at,
+    (select array_agg(coalesce(u.until_at, :ends_at) order by u.from_at) from uncounted_stretches u
+        where u.site_id = l.site_id and u.installation_id = l.installation_id) as on_at
 from site_tenures t
 left join lines l on l.site_id = t.site_id
 left join contact_gaps g on g.site_id = l.site_id and g.installation_id = l.installation_id and g.line = l.line
@@ -55,6 +60,14 @@ where l.site_id = any(:site_ids)
 order by site_id, installation_id, line, at, n
 """
 
+_LISTINGS = """
+select e.site_id, e.installation_id, e.line, e.at,
+    array(select jsonb_array_elements_text(convert_from(e.entry, 'UTF8')::jsonb -> 'seen')::uuid) as seen
+from usage_entries e
+where e.site_id = any(:site_ids) and e.at < :ends_at and e.received_at <= :cut_off_at and e.kind = 'standalones'
+order by e.site_id, e.installation_id, e.line, e.at, e.n
+"""
+
 
 @dataclass(slots=True)
 class RawSite:
@@ -74,6 +87,12 @@ async def raw_sites(
     wanted = None if site_ids is None else list(site_ids)
     sites = _sites(await db.execute(text(_LINES), {**values, "msp_id": msp_id, "site_ids": wanted}))
     told = {(site.site_id, line.installation_id, line.line): line for site in sites.values() for line in site.lines}
+    seated = [site.site_id for site in sites.values() if not all(line.manages for line in site.lines)]
+    if seated:
+        for row in await db.execute(
+            text(_LISTINGS), {"ends_at": span.ends_at, "cut_off_at": span.cut_off_at, "site_ids": seated}
+        ):
+            told[row.site_id, row.installation_id, row.line].listings.append(Listing(row.at, frozenset(row.seen)))
     waiting = iter(sites.values())
     site = next(waiting, None)
     entries = await db.stream(text(_ENTRIES), {**values, "site_ids": list(sites)})
@@ -107,6 +126,9 @@ def _line(row: Any) -> ToldLine:
         base=_three(row.base_server, row.base_workstation, row.base_server_plus),
         parent=row.parent,
         parent_through=row.parent_through,
+        manages=row.manages,
+        uncounted=list(zip(row.off_at or (), row.on_at or (), strict=True)),
+        listings=[Listing(row.begins_at, frozenset(row.base_seen))] if row.base_seen is not None else [],
     )
 
 

@@ -27,6 +27,14 @@ class Said:
     active: Three | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The standalones that a Site Manager lists from an instant on."""
+
+    at: datetime
+    seen: frozenset[UUID]
+
+
 @dataclass(slots=True)
 class ToldLine:
     """One line as it was known at the cut-off: where it begins, how far it is known, what it inherits, its entries."""
@@ -39,6 +47,9 @@ class ToldLine:
     parent: int | None = None
     parent_through: int | None = None
     entries: list[Said] = field(default_factory=list)
+    manages: bool = True
+    uncounted: Sequence[Stretch] = ()
+    listings: list[Listing] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +90,10 @@ class _Piece:
     last: bool
     said: Said
     line: ToldLine
+    cut: bool = False
 
     def holds(self, at: datetime) -> bool:
-        return self.start <= at and (at < self.end or (self.last and at == self.end))
+        return self.start <= at and (at < self.end or (self.last and not self.cut and at == self.end))
 
 
 def recount(
@@ -99,12 +111,13 @@ def recount(
     """
     pieces = [list(_pieces(line, from_at, until_at)) for line in lines]
     instants = {piece.start for own in pieces for piece in own}
+    instants.update(listing.at for line in lines for listing in line.listings if from_at <= listing.at < until_at)
     instants.update(at for at in days if from_at <= at < until_at)
     instants.update(until for _, until in excluded if from_at <= until < until_at)
     function = list(_function(pieces, sorted(instants)))
     return Recount(
         peaks=_peaks(function),
-        known=_joined((piece.start, piece.end) for own in pieces for piece in own if piece.end > piece.start),
+        known=_known(lines, pieces, from_at, until_at),
         daily=_daily(function, days),
         outside=_highest([counts for at, counts, _ in function if not _within(at, excluded)]) or (0, 0, 0),
         last_known=_last_known(lines),
@@ -116,22 +129,47 @@ def recount(
 
 def _pieces(line: ToldLine, from_at: datetime, until_at: datetime) -> Iterator[_Piece]:
     """Cut a line into stretches of one count; what is unknown is left out."""
+    for start, end, cut in _parts(line, from_at, until_at):
+        yield from _pieces_of_part(line, start, end, until_at, cut=cut)
+
+
+def _parts(line: ToldLine, from_at: datetime, until_at: datetime) -> list[tuple[datetime, datetime, bool]]:
+    """Give the parts for which a line is known and counts; one that was cut off does not hold its last instant."""
     start = max(line.begins_at, from_at)
     if line.known_until_at is None or line.known_until_at < start or start >= until_at:
-        return
-    end = min(line.known_until_at, until_at)
+        return []
+    parts = [(start, min(line.known_until_at, until_at), False)]
+    for off_at, on_at in line.uncounted:
+        parts = [
+            kept
+            for begin, end, cut in parts
+            for kept in (
+                [(begin, end, cut)]
+                if end < off_at or on_at <= begin
+                else [
+                    *([(begin, off_at, True)] if begin < off_at else []),
+                    *([(on_at, end, cut)] if on_at < end or (on_at == end and not cut) else []),
+                ]
+            )
+        ]
+    return parts
+
+
+def _pieces_of_part(
+    line: ToldLine, start: datetime, end: datetime, until_at: datetime, *, cut: bool
+) -> Iterator[_Piece]:
     carried = Said(line.parent_through or 0, start, line.base)
     steps: dict[datetime, Said] = {start: carried}
     for said in line.entries:  # in the order of (at, n): at one instant the highest n holds
         if said.at <= start:
             steps[start] = said
-        elif said.at <= line.known_until_at and said.at < until_at:
+        elif (said.at < end or (said.at == end and not cut)) and said.at < until_at:
             steps[said.at] = said
     starts = list(steps)
     for number, at in enumerate(starts):
         last = number == len(starts) - 1
         if steps[at].counts is not None:
-            yield _Piece(at, end if last else starts[number + 1], last, steps[at], line)
+            yield _Piece(at, end if last else starts[number + 1], last, steps[at], line, cut)
 
 
 _Value = tuple[datetime, Three, list[_Piece]]
@@ -148,10 +186,24 @@ def _function(pieces: Sequence[Sequence[_Piece]], instants: Sequence[datetime]) 
             if own and own[position[number]].holds(at):
                 holding.append(own[position[number]])
         if holding:
-            yield at, _together(holding), holding
+            yield at, _together(holding, at), holding
 
 
-def _together(holding: Sequence[_Piece]) -> Three:
+def _known(
+    lines: Sequence[ToldLine], pieces: Sequence[Sequence[_Piece]], from_at: datetime, until_at: datetime
+) -> list[Stretch]:
+    """Give when the function is known: a standalone's only until a Site Manager is there."""
+    managed = [part[0] for line in lines if line.manages for part in _parts(line, from_at, until_at)]
+    managed_from = min(managed, default=until_at)
+    ends = (
+        (piece.start, piece.end if piece.line.manages else min(piece.end, managed_from))
+        for own in pieces
+        for piece in own
+    )
+    return _joined((start, end) for start, end in ends if end > start)
+
+
+def _together(holding: Sequence[_Piece], at: datetime) -> Three:
     if len(holding) == 1:
         return holding[0].said.counts or (0, 0, 0)
     highest: dict[UUID, Three] = {}
@@ -159,8 +211,23 @@ def _together(holding: Sequence[_Piece]) -> Three:
         own = piece.said.counts or (0, 0, 0)
         before = highest.get(piece.line.installation_id, own)
         highest[piece.line.installation_id] = _max(before, own)
-    server, workstation, server_plus = map(sum, zip(*highest.values(), strict=True))
-    return server, workstation, server_plus
+    server, workstation, _ = map(sum, zip(*highest.values(), strict=True))
+    return server, workstation, _server_plus(holding, highest, at)
+
+
+def _server_plus(holding: Sequence[_Piece], highest: dict[UUID, Three], at: datetime) -> int:
+    """Count standalones once: those that the Site Manager lists are in its own count, or make up more than it."""
+    managers = {piece.line.installation_id for piece in holding if piece.line.manages}
+    seen = {one for piece in holding if piece.line.manages for one in _seen(piece.line, at)}
+    own = sum(highest[one][2] for one in managers)
+    listed = sum(counts[2] for one, counts in highest.items() if one not in managers and one in seen)
+    unlisted = sum(counts[2] for one, counts in highest.items() if one not in managers and one not in seen)
+    return max(own, listed) + unlisted
+
+
+def _seen(line: ToldLine, at: datetime) -> frozenset[UUID]:
+    """Give what a line lists at an instant; its listings are in the order of (at, n)."""
+    return next((listing.seen for listing in reversed(line.listings) if listing.at <= at), frozenset())
 
 
 def _max(one: Three, other: Three) -> Three:

@@ -4,6 +4,8 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, Index, SmallInteger
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import UUID as PgUuid
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.db import Row
@@ -50,6 +52,9 @@ class Line(Row):
     base_server: Mapped[int | None]
     base_workstation: Mapped[int | None]
     base_server_plus: Mapped[int | None]
+    # The standalones that it lists from its beginning on, and when its first request came.
+    base_seen: Mapped[list[UUID] | None] = mapped_column(ARRAY(PgUuid(as_uuid=True)))
+    opened_at: Mapped[datetime | None]
 
     __table_args__ = ({"postgresql_with": {"fillfactor": "50"}},)
 
@@ -85,6 +90,23 @@ class UsageEntry(Row):
         CheckConstraint("kind in ('change', 'standalones', 'lost')", name="kind"),
         Index(None, "site_id", "installation_id", "line", "at", "n"),
     )
+
+
+class UncountedStretch(Row):
+    """A stretch in which what an installation reports is evidence and counts nothing (half-open; null: for good).
+
+    It was released and another Site Manager activated, it was told that its key is revoked, or its seat had ended.
+    """
+
+    __tablename__ = "uncounted_stretches"
+
+    site_id: Mapped[UUID] = mapped_column(primary_key=True)
+    installation_id: Mapped[UUID] = mapped_column(primary_key=True)
+    from_at: Mapped[datetime] = mapped_column(primary_key=True)
+    until_at: Mapped[datetime | None]
+    why: Mapped[str]
+
+    __table_args__ = (CheckConstraint("until_at is null or until_at >= from_at", name="interval"),)
 
 
 class ContactGap(Row):

@@ -98,6 +98,24 @@ RULES: dict[tuple[str, str], Rule] = {
         MEMBER, frozenset({MSP}), _DISPUTE, good=201, again=409, sees=_CHAIN
     ),
     ("POST", "/v1/sites/{site_id}/voids"): Rule(MEMBER, frozenset({MSP}), _VOID, good=201, sees=_CHAIN),
+    ("POST", "/v1/keys/{key_id}/suspend"): Rule(MEMBER, frozenset({MSP}), {"reason": "unpaid"}, sees=_CHAIN),
+    ("POST", "/v1/keys/{key_id}/resume"): Rule(MEMBER, frozenset({MSP}), sees=_CHAIN),
+    ("POST", "/v1/keys/{key_id}/revoke"): Rule(ADMIN, frozenset({MSP}), {"reason": "over"}, sees=_CHAIN),
+    ("POST", "/v1/keys/{key_id}/release"): Rule(MEMBER, frozenset({MSP}), sees=_CHAIN),
+    ("POST", "/v1/keys/{key_id}/rotate"): Rule(ADMIN, frozenset({MSP}), {"replaces": "00000"}, good=409, sees=_CHAIN),
+    ("POST", "/v1/keys/{key_id}/snooze"): Rule(MEMBER, frozenset({MSP}), {"until": None}, sees=_CHAIN),
+    ("PATCH", "/v1/keys/{key_id}/policy"): Rule(MEMBER, frozenset({MSP}), {"standalone_seats": 9}, sees=_CHAIN),
+    ("GET", "/v1/keys/{key_id}/standalones"): Rule(sees=_CHAIN),
+    ("POST", "/v1/keys/{key_id}/standalones/{installation_id}/end"): Rule(
+        MEMBER, frozenset({MSP}), good=404, sees=_CHAIN
+    ),
+    ("POST", "/v1/keys/{key_id}/standalones/{installation_id}/reject"): Rule(
+        MEMBER, frozenset({MSP}), good=404, sees=_CHAIN
+    ),
+    ("POST", "/v1/keys/{key_id}/move"): Rule(ADMIN, frozenset({MSP}), {"to_msp": "{other_msp}"}, sees=_CHAIN),
+    ("DELETE", "/v1/keys/{key_id}/move"): Rule(MEMBER, frozenset({MSP}), good=204, sees=_CHAIN),
+    ("GET", "/v1/moves"): Rule(kinds=frozenset({MSP})),
+    ("POST", "/v1/moves/{move_id}/accept"): Rule(ADMIN, frozenset({MSP}), good=404, foreign=False, sees=_CHAIN),
     ("GET", "/v1/registrations"): Rule(kinds=frozenset({VENDOR})),
     ("GET", "/v1/registrations/{registration_id}"): Rule(kinds=frozenset({VENDOR}), foreign=False, sees=_CHAIN),
     ("POST", "/v1/registrations/{registration_id}/approval"): Rule(
@@ -229,7 +247,11 @@ def chain_ids(chain: Chain, kind: PartnerKind, table: Rule) -> dict[str, str]:
 def _body(table: Rule, theirs: Chain) -> Any:
     if table.body is None:
         return None
-    known = {"{other}": theirs.ids["distributor_id"], "{fresh}": secrets.token_hex(4)}
+    known = {
+        "{other}": theirs.ids["distributor_id"],
+        "{other_msp}": theirs.ids["msp_id"],
+        "{fresh}": secrets.token_hex(4),
+    }
     return {name: known.get(value, value) if isinstance(value, str) else value for name, value in table.body.items()}
 
 
@@ -238,7 +260,8 @@ def _fill(path: str, known: Mapping[str, str]) -> str:
         path = path.replace("{" + f"{name}_id" + "}", known.get(f"{name}_id", f"{name}_{_ABSENT}"))
     for name in ("token", "endpoint", "delivery", "session"):
         path = path.replace("{" + f"{name}_id" + "}", known.get(f"{name}_id", f"{name}_{_ABSENT}"))
-    return path.replace("{form}", "json")
+    path = path.replace("{installation_id}", "00000000-0000-4000-8000-000000000000")
+    return path.replace("{form}", "json").replace("{move_id}", f"move_{_ABSENT}")
 
 
 async def _chain(world: World, name: str) -> Chain:

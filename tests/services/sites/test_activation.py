@@ -38,7 +38,7 @@ async def test_the_first_activation_binds_the_key_and_gives_all_that_a_site_need
     async with world.sessions() as db:
         timer = (await db.scalars(select(SilenceTimer))).one()
         stored = (await db.scalars(select(Installation))).one()
-    assert timer.due_at == world.clock() + bound.policy.disable_after
+    assert timer.due_at == world.clock() + bound.policy.warn_after
     assert stored.credential_sha256 == read_bearer(machine.bearer).credential_sha256
 
 

@@ -1,0 +1,67 @@
+"""What an operator does by hand: looks at a held sweep and lets it go, changes the signing key, suspends an MSP."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import TypeVar
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services import sites
+from services.clock import system_clock
+from services.db import make_engine, make_sessions
+from services.settings import Settings
+from services.signing import Vault
+
+T = TypeVar("T")
+
+
+async def _within(settings: Settings, act: Callable[[AsyncSession, datetime], Awaitable[T]]) -> T:
+    engine = make_engine(settings.database_url)
+    try:
+        async with make_sessions(engine).begin() as db:
+            return await act(db, system_clock())
+    finally:
+        await engine.dispose()
+
+
+async def show_sweep(settings: Settings, disable_after: timedelta | None) -> list[str]:
+    """Say which sites silence would disable now, and what the sweep holds; changes nothing."""
+
+    async def look(db: AsyncSession, now: datetime) -> list[str]:
+        due = await sites.policies.dry_run(db, now, disable_after)
+        lines = [f"{len(due)} sites would be disabled now."]
+        lines += [f"  {one.name} ({one.msp}): last heard {one.last_contact_at:%Y-%m-%d %H:%M} UTC" for one in due]
+        for held in await sites.breaker.held(db):
+            lines.append(f"Held: {held.sites} of {held.msp} ({held.msp_id}) since {held.since_at:%Y-%m-%d %H:%M} UTC")
+        return lines
+
+    return await _within(settings, look)
+
+
+async def release_sweep(settings: Settings, msp_id: UUID) -> int:
+    """Let the sweep disable what it holds of an MSP; gives how many sites."""
+    return await _within(settings, lambda db, now: sites.breaker.release(db, msp_id, now))
+
+
+async def rotate_signing(settings: Settings) -> str:
+    """Make a new key for leases; says when it signs."""
+    vault = Vault(settings.master_secret.get_secret_value())
+
+    async def rotate(db: AsyncSession, now: datetime) -> str:
+        made = await sites.rotate_signing_key(db, vault, now)
+        return f"Key {made.kid} is published now and signs from {made.signs_from_at:%Y-%m-%d %H:%M} UTC on."
+
+    return await _within(settings, rotate)
+
+
+async def suspend_msp(settings: Settings, msp_id: UUID, reason: str) -> int:
+    """Suspend an MSP with all its keys; gives how many keys were changed."""
+    return await _within(
+        settings, lambda db, now: sites.orders.suspend_msp(db, msp_id, reason=reason, actor="operator", now=now)
+    )
+
+
+async def resume_msp(settings: Settings, msp_id: UUID) -> int:
+    """Take an MSP's suspension back; gives how many keys were changed."""
+    return await _within(settings, lambda db, now: sites.orders.resume_msp(db, msp_id, actor="operator", now=now))
