@@ -22,7 +22,14 @@ from services.usage.tables import UsageEntry
 from tests.support.world import World
 
 # Without policies: what is the service's own and no partner's, and what the tenant's role cannot read at all.
-OF_THE_SERVICE = {"pulse_stretches", "lease_keys"}
+OF_THE_SERVICE = {
+    "pulse_minutes",
+    "pulse_stretches",
+    "sweep_holds",
+    "arrival_watch",
+    "collapsed_stretches",
+    "lease_keys",
+}
 OF_SITES = [Key, KeyEvent, Installation, Line, UsageEntry, SiteTenure]
 
 
