@@ -23,6 +23,13 @@ from tests.support.world import World
 
 # Without policies: what is the service's own and no partner's, and what the tenant's role cannot read at all.
 OF_THE_SERVICE = {
+    "arrival_watch",
+    "collapsed_stretches",
+    "lease_keys",
+    "pulse_minutes",
+    "pulse_stretches",
+    "sweep_holds",
+}
     "pulse_minutes",
     "pulse_stretches",
     "sweep_holds",
