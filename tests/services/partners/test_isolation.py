@@ -30,13 +30,6 @@ OF_THE_SERVICE = {
     "pulse_stretches",
     "sweep_holds",
 }
-    "pulse_minutes",
-    "pulse_stretches",
-    "sweep_holds",
-    "arrival_watch",
-    "collapsed_stretches",
-    "lease_keys",
-}
 OF_SITES = [Key, KeyEvent, Installation, Line, UsageEntry, SiteTenure]
 
 
