@@ -112,6 +112,12 @@ async def test_an_unconfirmed_one_is_unseen_and_gone_after_48_hours(
         assert await db.scalar(select(func.count()).select_from(Registration)) == 0
 
 
+def _is_the_pulse_s(statement: str) -> bool:
+    """Tell what the API's own pulse asks, at any moment, beside the requests."""
+    own = ("pulse_", "arrival_watch", "collapsed_stretches", "lease_keys", "sum(lines")
+    return any(name in statement for name in own)
+
+
 async def test_nobody_learns_who_is_registered(client: httpx.AsyncClient, app: FastAPI, world: World) -> None:
     await person(world, PartnerKind.MSP, world.msp.id, Role.VIEWER, email="anna@lario.example")
     engine = app.state.service.sessions.kw["bind"]
@@ -121,7 +127,7 @@ async def test_nobody_learns_who_is_registered(client: httpx.AsyncClient, app: F
     for email in ("anna@lario.example", "nobody@lario.example"):
         made.clear()
         answer = await client.post("/v1/registrations", json={**ASKED, "email": email})
-        seen.append([answer.status_code, answer.text, list(made)])
+        seen.append([answer.status_code, answer.text, [one for one in made if not _is_the_pulse_s(one)]])
     assert seen[0] == seen[1]
 
 
