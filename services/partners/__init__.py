@@ -32,6 +32,7 @@ from services.partners.invitations import (
     invitations_of,
     invite,
     invite_colleague,
+    invite_vendor_admin,
     withdraw_invitation,
 )
 from services.partners.password_resets import request_password_reset, set_new_password
@@ -209,6 +210,7 @@ __all__ = [
     "invitations_of",
     "invite",
     "invite_colleague",
+    "invite_vendor_admin",
     "is_known_network",
     "issue_token",
     "keep_answer",
