@@ -73,6 +73,7 @@ async def test_the_repeat_of_a_lost_answer_holds_its_commands_again(world: World
         answer = await world.hear(machine, body)
         assert isinstance(answer, Answer)
         assert ids_of(answer) == [first.id, second.id]
+    assert isinstance(answer, Answer)
     machine.learn(answer)
     later = await give(world, machine, "run_backup", "Nightly")
     again = await world.hear(machine, body)
