@@ -26,9 +26,9 @@ _SITE_TABLES = (
     "usage_entries",
     "void_decisions",
 )
-_OVERLAPPING = """exists (select from msp_tenures m where m.msp_id = site_tenures.msp_id and m.distributor_id = {partner}
+_OVERLAPPING = f"""exists (select from msp_tenures m where m.msp_id = site_tenures.msp_id and m.distributor_id = {PARTNER}
     and m.from_at < coalesce(site_tenures.until_at, 'infinity')
-    and coalesce(m.until_at, 'infinity') > site_tenures.from_at)""".format(partner=PARTNER)
+    and coalesce(m.until_at, 'infinity') > site_tenures.from_at)"""
 # Two tenures that are both open overlap, which one look at a small set tells of nearly all.
 _OPEN = f"""(until_at is null and msp_id in (select m.msp_id from msp_tenures m
     where m.distributor_id = {PARTNER} and m.until_at is null))"""
