@@ -5,8 +5,8 @@ from sqlalchemy import text
 
 from migrations.guards import KIND, PARTNER, make_vendor_role, of_site
 
-revision = "0090"
-down_revision = "0032"
+revision = "0110"
+down_revision = "0100"
 branch_labels = None
 depends_on = None
 
