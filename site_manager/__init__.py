@@ -7,6 +7,7 @@ the service.
 
 from site_manager.key_code import read_code
 from site_manager.lease import Lease, LeaseRefused, Permission
+from site_manager.machine import Done, FolderMachine, Machine
 from site_manager.outcome import (
     Activated,
     Answered,
@@ -25,8 +26,11 @@ __all__ = [
     "Answered",
     "Change",
     "Counts",
+    "Done",
+    "FolderMachine",
     "Lease",
     "LeaseRefused",
+    "Machine",
     "Outcome",
     "Permission",
     "Refused",

@@ -63,6 +63,7 @@ class Problem:
     detail: str
     through: int | None
     receipt: bytes | None
+    revision: int | None = None
 
 
 def read_answer(body: bytes) -> Answer | None:
@@ -121,6 +122,7 @@ def read_problem(status: int, body: bytes) -> Problem | None:
             detail=str(members.get("detail") or members.get("title") or "")[:500],
             through=None if through is None else _integer(members, "through"),
             receipt=None if receipt is None else _receipt(receipt),
+            revision=None if members.get("revision") is None else _integer(members, "revision"),
         )
     except (ValueError, KeyError, TypeError):
         return None

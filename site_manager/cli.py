@@ -5,7 +5,7 @@ import signal
 import socket
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ import typer
 from site_manager import chain
 from site_manager.lock import held_alone
 from site_manager.loop import run as run_loop
+from site_manager.machine import FolderMachine
 from site_manager.messages import REFUSALS, STATES, explain, explain_lease
 from site_manager.outcome import Activated, Answered
 from site_manager.requests import read_payload
@@ -83,6 +84,10 @@ def activate(
 def run(
     state: State = DEFAULT_STATE,
     once: Annotated[bool, typer.Option(help="One heartbeat, now.")] = False,
+    folder: Annotated[
+        Path | None, typer.Option(help="The machine: a folder with inventory.json, backups.json.")
+    ] = None,
+    refuse_commands: Annotated[bool, typer.Option(help="Do nothing that the service provider asks for.")] = False,
 ) -> None:
     """Send heartbeats until SIGTERM or Ctrl-C."""
 
@@ -90,7 +95,8 @@ def run(
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        async with _site(spool, server) as site:
+        machine = FolderMachine(folder) if folder else None
+        async with _site(spool, server, machine=machine, refuses_commands=refuse_commands) as site:
             outcome = await run_loop(site, machine_clock, typer.echo, stop, rounds=1 if once else None)
         if once and not isinstance(outcome, Answered):
             raise typer.Exit(1)
@@ -224,6 +230,8 @@ def _spool(state: Path, *, make: bool = False) -> Iterator[Spool]:
 
 
 @asynccontextmanager
-async def _site(spool: Spool, server: str, clock: Callable[[], datetime] = machine_clock) -> AsyncIterator[SiteManager]:
+async def _site(
+    spool: Spool, server: str, *, machine: FolderMachine | None = None, refuses_commands: bool = False
+) -> AsyncIterator[SiteManager]:
     async with httpx.AsyncClient(base_url=server, timeout=TIMEOUT_SECONDS) as http:
-        yield SiteManager(spool, http, clock)
+        yield SiteManager(spool, http, machine_clock, machine=machine, refuses_commands=refuses_commands)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from site_manager.messages import explain
-from site_manager.outcome import Outcome, Refused
+from site_manager.outcome import Answered, Outcome, Refused
 from site_manager.site import SiteManager
 
 PAUSE_MAX_SECONDS: Final = 3600.0
@@ -32,6 +32,8 @@ async def run(
                 break
         outcome = await site.heartbeat()
         done += 1
+        if isinstance(outcome, Answered):
+            await site.tend()
         sentence = explain(outcome)
         if sentence != told:
             tell(sentence)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from site_manager import commands, credential
 from site_manager.answers import Answer
 from site_manager.chain import agree, append_current, prune, waiting
 from site_manager.spool import Progress, read_progress, write_answer
@@ -29,6 +30,11 @@ class Frozen:
     more: bool
     resume: bool
     body: bytes
+
+    @property
+    def offers(self) -> bool:
+        """Whether it offers another credential."""
+        return b'"next_credential_sha256":' in self.body
 
     def sent(self, at: str) -> bytes:
         """The very bytes of one sending."""
@@ -66,7 +72,9 @@ def read_payload(db: sqlite3.Connection) -> Payload | None:
     return Payload(b'%s"sent_at":"%s"}' % (body, sent_at.encode()), *rest)
 
 
-def freeze(db: sqlite3.Connection, nonce: str, now: str, limit: int = ENTRIES_MAX) -> Frozen:
+def freeze(
+    db: sqlite3.Connection, nonce: str, now: str, limit: int = ENTRIES_MAX, backups: dict[str, int] | None = None
+) -> Frozen:
     """Put what is to be said now into a request, at most `limit` entries of it, and keep it."""
     progress = read_progress(db)
     if progress.deployed is None:
@@ -75,7 +83,12 @@ def freeze(db: sqlite3.Connection, nonce: str, now: str, limit: int = ENTRIES_MA
     found = waiting(db, progress.through, limit + 1)
     taken = _fitting(found, limit)
     more = len(taken) < len(found)
-    body = _body(progress, nonce, taken, more)
+    said = {
+        "backups": json.dumps(backups, separators=(",", ":"), sort_keys=True) if backups else None,
+        "next_credential_sha256": _quoted(credential.offer(db)),
+        "results": commands.results(db),
+    }
+    body = _body(progress, nonce, taken, more, said)
     last_n = taken[-1][0] if taken else progress.through
     frozen = Frozen(progress.sequence + 1, nonce, len(taken), last_n, more, bool(progress.resume), body)
     db.execute(
@@ -99,8 +112,14 @@ def _fitting(found: list[tuple[int, str, bytes]], limit: int) -> list[tuple[int,
     return found
 
 
-def _body(progress: Progress, nonce: str, taken: list[tuple[int, str, bytes]], more: bool) -> bytes:
-    parts = []
+def _quoted(text: str | None) -> str | None:
+    return None if text is None else f'"{text}"'
+
+
+def _body(
+    progress: Progress, nonce: str, taken: list[tuple[int, str, bytes]], more: bool, said: dict[str, str | None]
+) -> bytes:
+    parts = [f'"{name}":{value}' for name, value in said.items() if value is not None]
     if progress.active is not None:
         parts.append(f'"active":{{{progress.active}}}')
     changes = [body.decode() for _, kind, body in taken if kind == "change"]
@@ -123,8 +142,10 @@ def note_sending(db: sqlite3.Connection, frozen: Frozen, at: str) -> None:
     db.execute("UPDATE request SET sent_at = ? WHERE nonce = ?", (at, frozen.nonce))
 
 
-def settle(db: sqlite3.Connection, frozen: Frozen, answer: Answer, now: datetime, next_at: datetime) -> bool | None:
-    """Take the answer over: the request is done. False if its receipt differs from ours.
+def settle(
+    db: sqlite3.Connection, frozen: Frozen, answer: Answer, now: datetime, next_at: datetime, used: str | None = None
+) -> bool | None:
+    """Take the answer over: the request is done; `used` is the secret it came with. False if its receipt differs.
 
     None, and nothing is done, if the request has been answered already (two processes on one file).
     """
@@ -136,6 +157,9 @@ def settle(db: sqlite3.Connection, frozen: Frozen, answer: Answer, now: datetime
     if done.rowcount == 0:
         return None
     agreed = agree(db, answer.through, answer.receipt, heard)
+    commands.settle_results(db, taken=True)
+    credential.settle(db, offered=frozen.offers, used=used, notices=answer.notices)
+    commands.receive(db, answer.commands, heard)
     write_answer(db, answer, heard, instant(next_at))
     prune(db, now, read_progress(db))
     return agreed
@@ -144,6 +168,7 @@ def settle(db: sqlite3.Connection, frozen: Frozen, answer: Answer, now: datetime
 def thaw(db: sqlite3.Connection, frozen: Frozen, code: str, now: str) -> None:
     """Give the request up, since the service wants another one: the next has its sequence and a new nonce."""
     db.execute("UPDATE request SET ended_at = ?, refused = ? WHERE nonce = ?", (now, code, frozen.nonce))
+    commands.settle_results(db, taken=False)
 
 
 def turn_to_resume(db: sqlite3.Connection) -> None:

@@ -12,12 +12,13 @@ from typing import Final, TypeVar
 
 import httpx
 
-from site_manager import chain, requests
+from site_manager import chain, credential, requests
 from site_manager.activation import activation_body, bind, holds_other_key
 from site_manager.answers import Answer, Problem, read_answer, read_binding, read_problem
 from site_manager.key_code import read_code
 from site_manager.lease import Lease, LeaseRefused, Permission, permission
 from site_manager.lease_book import LeaseBook
+from site_manager.machine import Machine
 from site_manager.outcome import (
     Activated,
     ActivationOutcome,
@@ -41,6 +42,7 @@ from site_manager.spool import (
     read_progress,
     write_unverified,
 )
+from site_manager.tending import Tender
 from site_manager.wire import Change, Counts, base64url, instant, read_instant
 
 DEFAULT_INTERVAL_SECONDS: Final = 900.0
@@ -51,7 +53,7 @@ L = TypeVar("L", Unreachable, Refused, Repaired, Unwritable)
 
 
 class SiteManager:
-    """One site: its spool, its HTTP client (with the service's base URL), its clock and its chance."""
+    """One site: its spool, its HTTP client (with the service's base URL), its clock, its chance, and its machine."""
 
     def __init__(
         self,
@@ -59,6 +61,9 @@ class SiteManager:
         http: httpx.AsyncClient,
         clock: Callable[[], datetime],
         entropy: Callable[[int], bytes] = secrets.token_bytes,
+        machine: Machine | None = None,
+        *,
+        refuses_commands: bool = False,
     ) -> None:
         self._spool = spool
         self._http = http
@@ -66,7 +71,10 @@ class SiteManager:
         self._entropy = entropy
         self._recorder = Recorder(spool)
         self._leases = LeaseBook(spool, http, clock)
+        self._machine = machine
+        self._tender = Tender(spool, machine, clock, entropy, refuses=refuses_commands)
         self._headers: dict[str, str] | None = None
+        self._secret, self._secret_follows = "", False
         self._interval_seconds = DEFAULT_INTERVAL_SECONDS
         self._failures = 0
         self._repairs = 0
@@ -162,6 +170,15 @@ class SiteManager:
             # The request is still frozen: its repeat brings the same answer.
             return self._later(Unwritable(str(error)))
 
+    async def tend(self) -> None:
+        """Do what the answers asked for, each command at most once; the results go out with the next heartbeat."""
+        try:
+            self._tender.do_all()
+            if self._ready() and self._headers is not None:
+                await self._tender.tell_inventory(self._http, self._headers)
+        except sqlite3.OperationalError:
+            return  # a full disk: what has been begun is not begun again, the rest waits
+
     def _identity(self) -> Identity:
         identity = read_identity(self._spool.db)
         if identity is None:
@@ -174,7 +191,8 @@ class SiteManager:
             identity, bound = read_identity(self._spool.db), read_bound(self._spool.db)
             if identity is None or bound is None:
                 return False
-            bearer = f"{bound.site_id}.{identity.installation_id}.{identity.secret}"
+            self._secret, self._secret_follows = identity.secret_in_use, identity.next_secret is not None
+            bearer = f"{bound.site_id}.{identity.installation_id}.{self._secret}"
             self._headers = {"Authorization": f"Bearer {bearer}", "Content-Type": "application/json"}
             self._interval_seconds = bound.heartbeat_seconds
         return True
@@ -185,7 +203,8 @@ class SiteManager:
             self._recorder.write(db)
             frozen = requests.read_waiting(db)
             if frozen is None:
-                frozen = requests.freeze(db, base64url(self._entropy(16)), at, self._limit)
+                backups = self._machine.backups() if self._machine else None
+                frozen = requests.freeze(db, base64url(self._entropy(16)), at, self._limit, backups)
             else:
                 requests.note_sending(db, frozen, at)
         self._recorder.forget()
@@ -206,6 +225,8 @@ class SiteManager:
         no = self._no(response)
         if isinstance(no, Unreachable):
             return self._later(no)
+        if no.code == "credential_invalid" and self._turned():
+            return self._again(no.code) if self._repairs == 0 else self._later(no)
         if not self._repaired(frozen, no, read_problem(response.status_code, response.content)):
             return self._later(no)
         return self._again(no.code)
@@ -214,10 +235,12 @@ class SiteManager:
         now = self._clock()
         self._next_at = now + timedelta(seconds=0 if frozen.more else answer.next_heartbeat_seconds)
         with self._spool.transaction(durable=False) as db:
-            agreed = requests.settle(db, frozen, answer, now, self._next_at)
+            agreed = requests.settle(db, frozen, answer, now, self._next_at, self._secret)
             if agreed is not None and answer.lease is not None:
                 write_unverified(db, answer.lease)
         self._failures = self._repairs = 0
+        if frozen.offers or self._secret_follows:
+            self._headers = None
         self._limit = min(self._limit * 2, requests.ENTRIES_MAX)
         return Answered(
             state=answer.state,
@@ -270,6 +293,13 @@ class SiteManager:
             self._limit = max(1, min(self._limit, frozen.entries) // 2)
         with self._spool.transaction(durable=False) as db:
             return repair(db, frozen, no.code, problem, instant(self._clock()), again=self._repairs > 0)
+
+    def _turned(self) -> bool:
+        """Whether there is another credential to try, while one follows the other."""
+        with self._spool.transaction(durable=True) as db:
+            turned = credential.turn(db)
+        self._headers = None
+        return turned
 
     def _again(self, code: str) -> Repaired:
         self._repairs += 1

@@ -21,7 +21,7 @@ from site_manager.answers import Answer, Binding
 from site_manager.wire import base64url, first_receipt, instant
 
 ENTRIES_MAX: Final = 200_000
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 _SCHEMA: Final = """
 CREATE TABLE identity (only INTEGER PRIMARY KEY CHECK (only = 1),
     installation_id TEXT NOT NULL, secret TEXT NOT NULL, private_key BLOB NOT NULL, server TEXT);
@@ -43,6 +43,17 @@ CREATE TABLE request (only INTEGER PRIMARY KEY CHECK (only = 1),
     more INTEGER NOT NULL, resume INTEGER NOT NULL, body BLOB NOT NULL, sent_at TEXT NOT NULL,
     ended_at TEXT, refused TEXT, through INTEGER, receipt BLOB);
 """
+_SCHEMA_2: Final = """
+ALTER TABLE identity ADD COLUMN next_secret TEXT;
+ALTER TABLE identity ADD COLUMN next_in_use INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE command (id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL, name TEXT NOT NULL, expires_at TEXT NOT NULL, received_at TEXT NOT NULL, begun_at TEXT,
+    outcome TEXT, text TEXT, carried INTEGER NOT NULL DEFAULT 0, told INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE inventory (only INTEGER PRIMARY KEY CHECK (only = 1),
+    whole INTEGER NOT NULL, revision INTEGER NOT NULL, told_revision INTEGER);
+INSERT INTO inventory VALUES (1, 0, 0, NULL);
+CREATE TABLE agent (id TEXT PRIMARY KEY, body TEXT NOT NULL);
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +64,17 @@ class Identity:
     secret: str
     private_key: bytes
     server: str | None
+    next_secret: str | None = None
+    next_in_use: int = 0
 
     def public_key(self) -> str:
         """The raw Ed25519 public key in base64url."""
         return base64url(Ed25519PrivateKey.from_private_bytes(self.private_key).public_key().public_bytes_raw())
+
+    @property
+    def secret_in_use(self) -> str:
+        """The secret to show: the next one once its offer has been taken."""
+        return self.next_secret if self.next_secret is not None and self.next_in_use else self.secret
 
     def credential_sha256(self) -> str:
         """What the service may know of the secret: the SHA-256 of its 43 characters."""
@@ -157,17 +175,20 @@ class Spool:
     def _make_schema(self) -> None:
         with self.transaction(durable=True) as db:
             (version,) = db.execute("PRAGMA user_version").fetchone()
-            if version == 0:
-                for statement in _SCHEMA.split(";")[:-1]:
-                    db.execute(statement)
+            steps = [_SCHEMA, _SCHEMA_2][version:] if version < SCHEMA_VERSION else []
+            for statement in "".join(steps).split(";")[:-1]:
+                db.execute(statement)
+            if steps:
                 db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            elif version != SCHEMA_VERSION:
+            if version > SCHEMA_VERSION:
                 raise sqlite3.DatabaseError(f"made by another version of the Site Manager (schema {version})")
 
 
 def read_identity(db: sqlite3.Connection) -> Identity | None:
     """The identity, or None in a new file."""
-    row = db.execute("SELECT installation_id, secret, private_key, server FROM identity").fetchone()
+    row = db.execute(
+        "SELECT installation_id, secret, private_key, server, next_secret, next_in_use FROM identity"
+    ).fetchone()
     return None if row is None else Identity(*row)
 
 
@@ -180,7 +201,7 @@ def make_identity(db: sqlite3.Connection, entropy: Callable[[int], bytes]) -> Id
         server=None,
     )
     db.execute(
-        "INSERT INTO identity VALUES (1, ?, ?, ?, NULL)",
+        "INSERT INTO identity (only, installation_id, secret, private_key) VALUES (1, ?, ?, ?)",
         (identity.installation_id, identity.secret, identity.private_key),
     )
     db.execute(

@@ -78,6 +78,11 @@ class FakeService:
         self.down = False
         self.next_answers: list[httpx.Response] = []
         self.hook: Callable[[], None] | None = None
+        self.commands: list[dict[str, Any]] = []
+        self.sent_commands: list[dict[str, Any]] = []
+        self.inventories: list[tuple[str, dict[str, Any]]] = []
+        self.next_credential: str | None = None
+        self.notices: list[dict[str, Any]] = []
         self._lock = threading.Lock()
 
     def client(self) -> httpx.AsyncClient:
@@ -99,7 +104,9 @@ class FakeService:
             return httpx.Response(200, json={"keys": [key.as_dict(private=False) for key in self.published]})
         body = request.content
         members = json.loads(body)
-        if request.url.path == "/v1/heartbeats":
+        if request.url.path == "/v1/inventory":
+            self.inventories.append((request.method, members))
+        elif request.url.path == "/v1/heartbeats":
             self.heartbeats.append(Sent(body, members, request.headers.get("authorization", "")))
         else:
             self.activations.append(members)
@@ -109,6 +116,8 @@ class FakeService:
             return self.next_answers.pop(0)
         if request.url.path == "/v1/activations":
             return self._activate(members)
+        if request.url.path == "/v1/inventory":
+            return httpx.Response(200, json={"revision": members["revision"]})
         return self._heartbeat(members, request.headers.get("authorization", ""))
 
     # Activation
@@ -151,6 +160,8 @@ class FakeService:
     def _heartbeat(self, members: dict[str, Any], authorization: str) -> httpx.Response:
         site, installation, secret = authorization.removeprefix("Bearer ").split(".")
         digest = hashlib.sha256(secret.encode()).hexdigest()
+        if digest == self.next_credential:
+            self.credential, self.next_credential = digest, None
         if (site, installation, digest) != ("site_01fake", self.installation, self.credential):
             return problem(401, "credential_invalid")
         named = self._read_echo(members["echo"])
@@ -204,6 +215,8 @@ class FakeService:
     def _accept(self, members: dict[str, Any], line: Line) -> httpx.Response:
         line.sequence, line.nonce = members["sequence"], members["nonce"]
         line.echo = self._echo(self.lines.index(line))
+        self.next_credential = members.get("next_credential_sha256", self.next_credential)
+        self.sent_commands, self.commands = self.commands, []
         return self._answer(line, repeat=False)
 
     def _answer(self, line: Line, repeat: bool) -> httpx.Response:
@@ -216,8 +229,8 @@ class FakeService:
             "receipt": line.receipts[-1].hex(),
             "server_time": stamp(self.clock()),
             "next_heartbeat_seconds": self.interval,
-            "notices": [],
-            "commands": [],
+            "notices": [] if repeat else self.notices,
+            "commands": self.sent_commands,
             "something_new": 1,
         }
         if repeat or self.lease_always:
@@ -289,6 +302,8 @@ class Listening:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 self._serve(self.rfile.read(int(self.headers["Content-Length"])))
+
+            do_PUT = do_PATCH = do_POST
 
             def do_GET(self) -> None:
                 self._serve(b"")
