@@ -18,6 +18,7 @@ from license_api.shared_commits import SharedCommits
 from license_api.v1 import (
     activations,
     claims,
+    commands,
     distributors,
     health,
     heartbeats,
@@ -84,6 +85,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         keys.site_router,
         reports.router,
         claims.router,
+        commands.router,
     ):
         app.include_router(router)
     for partner in (registrations, distributors, msps, people, sessions, tokens, site_usage, webhooks, records):

@@ -4,7 +4,7 @@ Promise: an answered heartbeat is durable; a repeat gets its own answer again; n
 fault, and one that is heard again is enabled at once. Locks are taken in the order lines, key, timers.
 """
 
-from services.sites import breaker, moves, orders, policies, standing
+from services.sites import breaker, commands, moves, orders, policies, standing
 from services.sites.activation import (
     Activated,
     CredentialMismatch,
@@ -14,10 +14,20 @@ from services.sites.activation import (
     VersionUnsupported,
     activate,
 )
+from services.sites.administration_tables import Command, CommandKind
 from services.sites.bearer import Bearer, read_bearer
 from services.sites.binding import Activation
+from services.sites.commands import CommandState
 from services.sites.echo import Echo
-from services.sites.heartbeat import ChangesMissing, DeployedMismatch, Heartbeat, LineBroken, Origin
+from services.sites.heartbeat import (
+    Backups,
+    ChangesMissing,
+    DeployedMismatch,
+    Heartbeat,
+    LineBroken,
+    Origin,
+    Result,
+)
 from services.sites.idle import PREPARE, Idle, advance_idle, genuine_echo, perhaps_idle
 from services.sites.intake import Answer, Desk, take_in
 from services.sites.lease import LeaseSigner
@@ -36,8 +46,12 @@ __all__ = [
     "Activated",
     "Activation",
     "Answer",
+    "Backups",
     "Bearer",
     "ChangesMissing",
+    "Command",
+    "CommandKind",
+    "CommandState",
     "CredentialMismatch",
     "DeployedMismatch",
     "Desk",
@@ -53,6 +67,7 @@ __all__ = [
     "Origin",
     "Pace",
     "RejectedTooLate",
+    "Result",
     "Seat",
     "SeatsExhausted",
     "SiteView",
@@ -62,6 +77,7 @@ __all__ = [
     "activate",
     "advance_idle",
     "breaker",
+    "commands",
     "end_seat",
     "genuine_echo",
     "moves",

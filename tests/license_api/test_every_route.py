@@ -90,6 +90,11 @@ RULES: dict[tuple[str, str], Rule] = {
     ("GET", "/v1/sites/{site_id}"): Rule(sees=_CHAIN),
     ("GET", "/v1/sites/{site_id}/changes"): Rule(sees=_CHAIN),
     ("GET", "/v1/sites/{site_id}/days"): Rule(query="?first=2026-03-01&last=2026-03-02", sees=_CHAIN),
+    ("GET", "/v1/sites/{site_id}/commands"): Rule(sees=_CHAIN),
+    ("POST", "/v1/sites/{site_id}/commands"): Rule(
+        MEMBER, frozenset({MSP}), {"kind": "send_inventory"}, good=201, sees=_CHAIN
+    ),
+    ("DELETE", "/v1/sites/{site_id}/commands/{command_id}"): Rule(MEMBER, frozenset({MSP}), good=404, sees=_CHAIN),
     ("GET", "/v1/reports/provisional"): Rule(kinds=frozenset({MSP})),
     ("GET", "/v1/reports"): Rule(),
     ("GET", "/v1/reports/{report_id}/{form}"): Rule(sees=_CHAIN),
@@ -258,7 +263,7 @@ def _body(table: Rule, theirs: Chain) -> Any:
 def _fill(path: str, known: Mapping[str, str]) -> str:
     for name in ("key", "site", "report", "registration", "distributor", "msp", "replacement", "user", "invitation"):
         path = path.replace("{" + f"{name}_id" + "}", known.get(f"{name}_id", f"{name}_{_ABSENT}"))
-    for name in ("token", "endpoint", "delivery", "session"):
+    for name in ("token", "endpoint", "delivery", "session", "command"):
         path = path.replace("{" + f"{name}_id" + "}", known.get(f"{name}_id", f"{name}_{_ABSENT}"))
     path = path.replace("{installation_id}", "00000000-0000-4000-8000-000000000000")
     return path.replace("{form}", "json").replace("{move_id}", f"move_{_ABSENT}")
