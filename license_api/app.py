@@ -23,7 +23,9 @@ from license_api.v1 import (
     distributors,
     health,
     heartbeats,
+    inventory,
     keys,
+    last_payload,
     lifecycle,
     msps,
     people,
@@ -89,6 +91,8 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         claims.router,
         commands.router,
         backups.router,
+        inventory.router,
+        last_payload.router,
         refused_activations.router,
     ):
         app.include_router(router)

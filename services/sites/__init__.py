@@ -4,7 +4,7 @@ Promise: an answered heartbeat is durable; a repeat gets its own answer again; n
 fault, and one that is heard again is enabled at once. Locks are taken in the order lines, key, timers.
 """
 
-from services.sites import admission, backups, breaker, commands, moves, orders, policies, refusals, standing
+from services.sites import admission, backups, breaker, commands, inventory, moves, orders, policies, refusals, standing
 from services.sites.activation import (
     WORTH_KEEPING,
     Activated,
@@ -15,7 +15,7 @@ from services.sites.activation import (
     VersionUnsupported,
     activate,
 )
-from services.sites.administration_tables import Command, CommandKind
+from services.sites.administration_tables import Agent, Command, CommandKind, Inventory
 from services.sites.backups import Place, Trouble
 from services.sites.bearer import Bearer, read_bearer
 from services.sites.binding import Activation
@@ -32,6 +32,8 @@ from services.sites.heartbeat import (
 )
 from services.sites.idle import PREPARE, Idle, advance_idle, genuine_echo, perhaps_idle
 from services.sites.intake import Answer, Desk, take_in
+from services.sites.inventory import AgentNamed, AgentType, LastBackup
+from services.sites.last_told import LastTold, last_told
 from services.sites.lease import LeaseSigner
 from services.sites.lease_keys import CACHED_SECONDS, public_keys, rotate_signing_key, signing_key
 from services.sites.namesakes import Namesake, namesakes
@@ -50,6 +52,9 @@ __all__ = [
     "WORTH_KEEPING",
     "Activated",
     "Activation",
+    "Agent",
+    "AgentNamed",
+    "AgentType",
     "Answer",
     "Backups",
     "Bearer",
@@ -63,9 +68,12 @@ __all__ = [
     "Echo",
     "Heartbeat",
     "Idle",
+    "Inventory",
     "KeyAlreadyBound",
     "KeyRevoked",
     "KeySuspended",
+    "LastBackup",
+    "LastTold",
     "LeaseSigner",
     "LineBroken",
     "Liveness",
@@ -91,6 +99,8 @@ __all__ = [
     "commands",
     "end_seat",
     "genuine_echo",
+    "inventory",
+    "last_told",
     "moves",
     "namesakes",
     "next_timer_at",

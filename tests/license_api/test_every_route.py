@@ -57,6 +57,8 @@ _APPROVAL = {"name": "Another name"}
 OPEN = {
     ("POST", "/v1/activations"),
     ("POST", "/v1/heartbeats"),
+    ("PUT", "/v1/inventory"),
+    ("PATCH", "/v1/inventory"),
     ("GET", "/.well-known/jwks.json"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
@@ -95,6 +97,10 @@ RULES: dict[tuple[str, str], Rule] = {
         MEMBER, frozenset({MSP}), {"kind": "send_inventory"}, good=201, sees=_CHAIN
     ),
     ("DELETE", "/v1/sites/{site_id}/commands/{command_id}"): Rule(MEMBER, frozenset({MSP}), good=404, sees=_CHAIN),
+    ("GET", "/v1/sites/{site_id}/agents"): Rule(sees=_CHAIN),
+    ("GET", "/v1/sites/{site_id}/inventory"): Rule(sees=_CHAIN),
+    ("DELETE", "/v1/sites/{site_id}/inventory"): Rule(ADMIN, frozenset({MSP}), good=204, sees=_CHAIN),
+    ("GET", "/v1/sites/{site_id}/last-payload"): Rule(sees=_CHAIN),
     ("GET", "/v1/backups/troubles"): Rule(),
     ("GET", "/v1/sites/{site_id}/backups"): Rule(sees=_CHAIN),
     ("GET", "/v1/sites/{site_id}/hints"): Rule(sees=_CHAIN),
