@@ -101,6 +101,7 @@ Secret = Annotated[
 ]
 
 CommandIdText = Annotated[str, _shown("command")]
+RefusalIdText = Annotated[str, _shown("refusal")]
 KeyIdText = Annotated[str, _shown("key")]
 SiteIdText = Annotated[str, _shown("site")]
 ReportIdText = Annotated[str, _shown("report")]

@@ -13,7 +13,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services import keys
-from services.sites import clones, commands, credentials, flags, letters, standing
+from services.sites import clones, commands, credentials, flags, inventory, letters, standing
 from services.sites.administration_tables import Command
 from services.sites.heartbeat import Accepted, Heartbeat, Repeat
 from services.sites.ladder import Rung
@@ -61,6 +61,7 @@ async def run(db: AsyncSession, errand: Errand) -> Fetched:
     if errand.waiting:
         await _tell_back(db, errand)
         await _look_for_clone(db, errand)
+        await inventory.compare(db, errand.line_id, errand.beat.deployed, errand.now)
         site_id, installation_id, line = errand.line_id
         own = (Line.site_id == site_id, Line.installation_id == installation_id, Line.line == line)
         await db.execute(update(Line).where(*own).values(waiting=False))
