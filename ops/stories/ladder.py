@@ -1,7 +1,10 @@
 """Story: a site falls silent, climbs the ladder, and comes back."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from email.message import EmailMessage
 
+from ops.stories.machine import Machine
 from ops.stories.stage import Stage
 
 TITLE = "The ladder"
@@ -46,9 +49,6 @@ async def play(stage: Stage) -> None:
     third = stage.show_letters()
     seen = await stage.view(_SITE)
     screen.sees("the MSP", f"{_SITE} is {seen['state']}, {seen['liveness']}")
-    allowed = machine.manager.permission()
-    screen.say(f"At the site: new agents {_yes(allowed.new_agents)}, backups {_yes(allowed.backups)}, restore always.")
-    screen.why("The lease in hand never ends before the day that was published, and restoring is never licensed.")
     disabled = [one for one in await stage.timeline(_SITE) if one["event"] == "disabled"]
     at = [datetime.fromisoformat(one["at"]) for one in disabled]
     screen.check("disabled once, dated at the deadline to the second", at == [heard_at + timedelta(days=14)])
@@ -56,21 +56,34 @@ async def play(stage: Stage) -> None:
     screen.pause()
 
     await stage.pass_time(days=5, hours=23)
+    await _come_back(stage, machine)
+
+
+async def _come_back(stage: Stage, machine: Machine) -> None:
+    screen = stage.screen
+    screen.step(stage.clock(), "Twenty days without a line: the lease in hand has ended")
+    allowed = machine.manager.permission()
+    screen.say(f"At the site: new agents {_yes(allowed.new_agents)}, backups {_yes(allowed.backups)}, restore always.")
+    screen.why("A lease never ends before the day that was published, and restoring is never licensed.")
+    screen.check("nothing is allowed any more but restoring", not (allowed.new_agents or allowed.backups))
+    screen.pause()
+
     machine.wire.cut = False
     screen.step(stage.clock(), "The line is mended")
     await machine.beat()
     back = machine.answered
+    screen.why("That request was frozen when it was first sent; what happened meanwhile goes with the next.")
+    await machine.beat()
     screen.check("the first heartbeat enables the key at once", back is not None and back.state == "active")
-    line = await stage.line(_SITE)
-    peak = line["workstation"]["peak"]
+    peak = (await stage.line(_SITE))["workstation"]["peak"]
     screen.check("what happened in the dark is counted, to the instant", peak == 11)
     await stage.pass_time(hours=1)
     last = stage.show_letters()
     screen.check("and a letter says that the site is back", _to(last) == ["msp@example.it"])
 
 
-def _to(letters: list[object]) -> list[str]:
-    return sorted(str(letter["To"]) for letter in letters)  # type: ignore[index]
+def _to(letters: Sequence[EmailMessage]) -> list[str]:
+    return sorted(str(letter["To"]) for letter in letters)
 
 
 def _dates(site: dict[str, str]) -> str:

@@ -19,7 +19,7 @@ _ROUNDS_MAX = 20
 
 @dataclass(slots=True)
 class Wire(httpx.AsyncBaseTransport):
-    """The machine's line: real, from an address of its own, and it can be cut. Shows what goes over it while told to."""
+    """The machine's line: real, from an address of its own, and it can be cut. It shows what goes over it."""
 
     who: str
     address: str

@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 from ops.stories.stage import Stage
 
 TITLE = "The outage"
-QUESTION = "The License API is killed and stays away for sixteen days, longer than a key may be silent. Who is disabled?"
+QUESTION = (
+    "The License API is killed and stays away for sixteen days, longer than a key may be silent. Who is disabled?"
+)
 MORAL = "Our own absence is nobody's silence: no site is disabled for it, and nothing that happened meanwhile is lost."
 _WELL = ("Officine Ferri", "Studio Bassi")
 _SILENT = "Cantina Montorso"
@@ -15,6 +17,13 @@ _AWAY = timedelta(days=16)
 
 async def play(stage: Stage) -> None:
     """Play it."""
+    before = await _set_out(stage)
+    await _be_away(stage)
+    await _come_back(stage)
+    await _look_at_the_silent(stage, before)
+
+
+async def _set_out(stage: Stage) -> datetime:
     screen = stage.screen
     screen.step(stage.clock(), "Three sites are well")
     for name in (*_WELL, _SILENT):
@@ -23,18 +32,21 @@ async def play(stage: Stage) -> None:
         machine.count(2, 10)
         await machine.activate(code)
         await machine.beat()
-    first, second, silent = stage.machines
     screen.say(f"{', '.join(_WELL)} and {_SILENT} report 2 servers and 10 workstations each.")
     screen.pause()
 
-    silent.wire.cut = True
+    stage.machines[-1].wire.cut = True
     await stage.pass_time(days=10)
     screen.step(stage.clock(), f"{_SILENT} has been silent for ten days of its own")
     before = datetime.fromisoformat((await stage.view(_SILENT))["disable_at"])
     screen.sees("the MSP", f"{_SILENT} would be disabled on {before:%d %b %H:%M} UTC")
     stage.show_letters()
     screen.pause()
+    return before
 
+
+async def _be_away(stage: Stage) -> None:
+    screen, first = stage.screen, stage.machines[0]
     screen.step(stage.clock(), "kill -9 of the License API")
     await asyncio.to_thread(stage.stack.api.kill)
     first.wire.shown = True
@@ -50,11 +62,15 @@ async def play(stage: Stage) -> None:
     screen.why("The API commits a pulse once a minute. A gap in it is our outage, and is taken off every silence.")
     screen.pause()
 
+
+async def _come_back(stage: Stage) -> None:
+    screen, (first, second, _) = stage.screen, stage.machines
     screen.step(stage.clock(), "The License API is started again")
     await asyncio.to_thread(stage.stack.start_api)
     first.wire.shown = True
-    await first.beat()
-    await second.beat()
+    for _round in range(2):  # the request that waited, and what happened meanwhile
+        await first.beat()
+        await second.beat()
     await stage.pass_time(hours=1)
     for name in _WELL:
         seen = await stage.view(name)
@@ -64,6 +80,9 @@ async def play(stage: Stage) -> None:
     screen.check("the peak that nobody could report then is counted", line["workstation"]["peak"] == 14)
     screen.pause()
 
+
+async def _look_at_the_silent(stage: Stage, before: datetime) -> None:
+    screen = stage.screen
     screen.step(stage.clock(), f"And {_SILENT}, which is silent of itself?")
     after = datetime.fromisoformat((await stage.view(_SILENT))["disable_at"])
     screen.sees("the MSP", f"{_SILENT} would be disabled on {after:%d %b %H:%M} UTC")

@@ -25,8 +25,10 @@ async def play(stage: Stage) -> None:
     screen.pause()
 
     await stage.pass_time(days=2)
+    screen.step(stage.clock(), "Two days later it has grown by 15 workstations")
     machine.count(12, 75)
     await machine.beat()
+    screen.pause()
     await stage.pass_time(days=2)
     screen.step(stage.clock(), "Four days later, at 75 workstations, the disk dies")
     await machine.off()

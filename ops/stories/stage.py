@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from email import message_from_binary_file, policy
+from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
 import httpx
-from sqlalchemy import select
+from sqlalchemy import case, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ops.replay.rig import Due
@@ -145,10 +145,11 @@ async def _make_partners(sessions: Sessions, now: datetime) -> str:
 
 
 async def _next_letter_at(db: AsyncSession) -> datetime | None:
-    waiting = select(Letter.next_attempt_at).where(Letter.next_attempt_at.is_not(None))
-    return await db.scalar(waiting.order_by(Letter.next_attempt_at).limit(1))
+    """Give when a letter is next to be sent; one that the worker has claimed is waited for until it has gone."""
+    claimed = (Letter.attempts > 0) & Letter.failure.is_(None)
+    due_at = case((claimed, Letter.posted_at), else_=Letter.next_attempt_at)
+    return await db.scalar(select(due_at).where(Letter.next_attempt_at.is_not(None)).order_by(due_at).limit(1))
 
 
 def _letter(box: mailbox.Maildir, name: str) -> EmailMessage:
-    with box.get_file(name) as file:
-        return message_from_binary_file(file, policy=policy.default)  # type: ignore[arg-type, return-value]
+    return message_from_bytes(box.get_bytes(name), policy=policy.default)
