@@ -6,7 +6,7 @@ from alembic import op
 from migrations.guards import PARTNER
 
 revision = "0060"
-down_revision = "0032"
+down_revision = "0110"
 branch_labels = None
 depends_on = None
 
