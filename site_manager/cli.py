@@ -234,4 +234,11 @@ async def _site(
     spool: Spool, server: str, *, machine: FolderMachine | None = None, refuses_commands: bool = False
 ) -> AsyncIterator[SiteManager]:
     async with httpx.AsyncClient(base_url=server, timeout=TIMEOUT_SECONDS) as http:
-        yield SiteManager(spool, http, machine_clock, machine=machine, refuses_commands=refuses_commands)
+        yield SiteManager(
+            spool,
+            http,
+            machine_clock,
+            hostname=socket.gethostname(),
+            machine=machine,
+            refuses_commands=refuses_commands,
+        )

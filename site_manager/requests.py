@@ -73,9 +73,17 @@ def read_payload(db: sqlite3.Connection) -> Payload | None:
 
 
 def freeze(
-    db: sqlite3.Connection, nonce: str, now: str, limit: int = ENTRIES_MAX, backups: dict[str, int] | None = None
+    db: sqlite3.Connection,
+    nonce: str,
+    now: str,
+    limit: int = ENTRIES_MAX,
+    hostname: str | None = None,
+    backups: dict[str, int] | None = None,
 ) -> Frozen:
-    """Put what is to be said now into a request, at most `limit` entries of it, and keep it."""
+    """Put what is to be said now into a request, at most `limit` entries of it, and keep it.
+
+    A resume names the machine, so that the service can tell two copies apart to people.
+    """
     progress = read_progress(db)
     if progress.deployed is None:
         append_current(db, now)
@@ -88,7 +96,7 @@ def freeze(
         "next_credential_sha256": _quoted(credential.offer(db)),
         "results": commands.results(db),
     }
-    body = _body(progress, nonce, taken, more, said)
+    body = _body(progress, nonce, taken, more, hostname if progress.resume else None, said)
     last_n = taken[-1][0] if taken else progress.through
     frozen = Frozen(progress.sequence + 1, nonce, len(taken), last_n, more, bool(progress.resume), body)
     db.execute(
@@ -117,7 +125,12 @@ def _quoted(text: str | None) -> str | None:
 
 
 def _body(
-    progress: Progress, nonce: str, taken: list[tuple[int, str, bytes]], more: bool, said: dict[str, str | None]
+    progress: Progress,
+    nonce: str,
+    taken: list[tuple[int, str, bytes]],
+    more: bool,
+    hostname: str | None,
+    said: dict[str, str | None],
 ) -> bytes:
     parts = [f'"{name}":{value}' for name, value in said.items() if value is not None]
     if progress.active is not None:
@@ -126,6 +139,8 @@ def _body(
     if changes:
         parts.append(f'"changes":[{",".join(changes)}]')
     parts.append(f'"deployed":{{{progress.deployed}}},"echo":{json.dumps(progress.echo)}')
+    if hostname is not None:
+        parts.append(f'"hostname":{json.dumps(hostname, ensure_ascii=False)}')
     lost = [body.decode() for _, kind, body in taken if kind == "lost"]
     if lost:
         parts.append(f'"lost":[{",".join(lost)}]')

@@ -61,6 +61,7 @@ class SiteManager:
         http: httpx.AsyncClient,
         clock: Callable[[], datetime],
         entropy: Callable[[int], bytes] = secrets.token_bytes,
+        hostname: str | None = None,
         machine: Machine | None = None,
         *,
         refuses_commands: bool = False,
@@ -69,6 +70,7 @@ class SiteManager:
         self._http = http
         self._clock = clock
         self._entropy = entropy
+        self._hostname = hostname
         self._recorder = Recorder(spool)
         self._leases = LeaseBook(spool, http, clock)
         self._machine = machine
@@ -204,7 +206,8 @@ class SiteManager:
             frozen = requests.read_waiting(db)
             if frozen is None:
                 backups = self._machine.backups() if self._machine else None
-                frozen = requests.freeze(db, base64url(self._entropy(16)), at, self._limit, backups)
+                nonce = base64url(self._entropy(16))
+                frozen = requests.freeze(db, nonce, at, self._limit, self._hostname, backups)
             else:
                 requests.note_sending(db, frozen, at)
         self._recorder.forget()
