@@ -59,6 +59,7 @@ from services.partners.principal import (
     WrongPartner,
     rights_of,
 )
+from services.partners.profiles import Profile, profile_of
 from services.partners.register import (
     MspNotApproved,
     MspSuspended,
@@ -167,6 +168,7 @@ __all__ = [
     "Policy",
     "PolicyOutOfBounds",
     "Principal",
+    "Profile",
     "Registration",
     "Right",
     "RightMissing",
@@ -226,6 +228,7 @@ __all__ = [
     "policy_of_msp",
     "principal_of",
     "principal_of_session",
+    "profile_of",
     "register",
     "registrations",
     "reject",
