@@ -15,4 +15,6 @@ if [[ ! -e secrets/master_secret ]]; then random >secrets/master_secret; fi
 if [[ ! -e secrets/database_url ]]; then
     printf 'postgresql+asyncpg://tidemark:%s@postgres/tidemark' "$(cat secrets/postgres_password)" >secrets/database_url
 fi
+# Write the mail server into it: smtp://user:password@host:587. While it is empty, letters wait.
+if [[ ! -e secrets/smtp_url ]]; then : >secrets/smtp_url; fi
 echo "secrets/ is complete. Keep a copy of secrets/master_secret apart from the backups of the database."

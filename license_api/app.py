@@ -17,15 +17,20 @@ from license_api.requests import BODY_BYTES_MAX, BodyLimit, RequestIds
 from license_api.shared_commits import SharedCommits
 from license_api.v1 import (
     activations,
+    backups,
     claims,
+    commands,
     distributors,
     health,
     heartbeats,
+    inventory,
     keys,
+    last_payload,
     lifecycle,
     msps,
     people,
     records,
+    refused_activations,
     registrations,
     reports,
     sessions,
@@ -84,6 +89,11 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         keys.site_router,
         reports.router,
         claims.router,
+        commands.router,
+        backups.router,
+        inventory.router,
+        last_payload.router,
+        refused_activations.router,
     ):
         app.include_router(router)
     for partner in (registrations, distributors, msps, people, sessions, tokens, site_usage, webhooks, records):

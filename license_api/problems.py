@@ -62,9 +62,9 @@ def status_of(refusal: Refusal | type[Refusal]) -> int:
 
 
 def described(*refusals: type[Refusal]) -> dict[int | str, dict[str, Any]]:
-    """Describe the refusals of an operation for openapi.yaml: each code under its status."""
+    """Describe the refusals of an operation for openapi.yaml: each code under its status. Two can meet any request."""
     by_status: dict[int | str, dict[str, Any]] = {}
-    every: set[type[Refusal]] = {*refusals, Unavailable}
+    every: set[type[Refusal]] = {*refusals, BodyTooLarge, Unavailable}
     for refusal in sorted(every, key=lambda one: (status_of(one), one.code)):
         status = status_of(refusal)
         examples = by_status.get(status, {}).get("content", {}).get(MEDIA_TYPE, {}).get("examples", {})

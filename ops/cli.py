@@ -1,9 +1,10 @@
 """The `tidemark` command."""
 
 import asyncio
+import re
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 import typer
@@ -31,9 +32,12 @@ app = typer.Typer(
     help="Tidemark: metered licence keys and their report.",
 )
 _keys = typer.Typer(no_args_is_help=True, help="Keys of the service itself.")
+_users = typer.Typer(no_args_is_help=True, help="The people of the vendor.")
 _msp = typer.Typer(no_args_is_help=True, help="Managed service providers.")
 app.add_typer(_keys, name="keys")
 app.add_typer(_msp, name="msp")
+app.add_typer(_users, name="users")
+_ADDRESS = re.compile(r"[!-?A-~]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,63}")
 _ClockFile = Annotated[Path | None, typer.Option("--clock", hidden=True)]
 
 
@@ -180,6 +184,21 @@ def suspend_msp(msp: UUID, reason: Annotated[str, typer.Option(help="What its si
 def resume_msp(msp: UUID) -> None:
     """Take an MSP's suspension back; keys suspended of themselves stay so."""
     typer.echo(f"{asyncio.run(upkeep.resume_msp(_ready_settings(), msp))} keys are resumed.")
+
+
+@_users.command("invite-admin")
+def invite_admin(
+    email: Annotated[str, typer.Argument(help="Whom.")],
+    language: Annotated[Literal["it", "en"], typer.Option(help="The language of the letter.")] = "it",
+) -> None:
+    """Invite an admin of the vendor: the first one, or one in the place of those who lost their way in."""
+    if not _ADDRESS.fullmatch(email):
+        raise typer.BadParameter(f"{email!r} is no e-mail address")
+    try:
+        link = asyncio.run(upkeep.invite_admin(_ready_settings(), email, language))
+    except Refusal as error:
+        raise typer.BadParameter(str(error)) from error
+    typer.echo(f"A letter goes to {email}. Its link, good once and for seven days:\n\n{link}")
 
 
 def _ready_settings(*also: str) -> Settings:

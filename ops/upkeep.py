@@ -1,4 +1,4 @@
-"""What an operator does by hand: looks at a held sweep and lets it go, changes the signing key, suspends an MSP."""
+"""What an operator does by hand: a held sweep, the signing key, an MSP suspended, an admin of the vendor invited."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services import sites
+from services import delivery, partners, sites
 from services.clock import system_clock
 from services.db import make_engine, make_sessions
 from services.settings import Settings
@@ -53,6 +53,16 @@ async def rotate_signing(settings: Settings) -> str:
         return f"Key {made.kid} is published now and signs from {made.signs_from_at:%Y-%m-%d %H:%M} UTC on."
 
     return await _within(settings, rotate)
+
+
+async def invite_admin(settings: Settings, email: str, language: delivery.Language) -> str:
+    """Invite an admin of the vendor; gives the link that the letter has."""
+    vault = Vault(settings.master_secret.get_secret_value())
+    path = await _within(
+        settings,
+        lambda db, now: partners.invite_vendor_admin(db, vault, email=email, language=language, now=now),
+    )
+    return settings.public_url.rstrip("/") + path
 
 
 async def suspend_msp(settings: Settings, msp_id: UUID, reason: str) -> int:

@@ -6,7 +6,7 @@ import time
 import structlog
 
 from report_worker.jobs import Context, Tools
-from services import delivery, partners
+from services import delivery, partners, sites
 from services.delivery import Carrier, Letter, NotSent, Parcel, PostOffice
 
 _WORK_SECONDS = 60.0
@@ -67,7 +67,7 @@ async def _carry(tools: Tools, carrier: Carrier, parcel: Parcel) -> None:
 
 
 async def look_after_people(context: Context) -> None:
-    """Replace the admins whose day is over; drop registrations nobody verified, and answers nobody asks for again."""
+    """Replace the admins whose day is over; drop registrations, refused activations and answers that are past."""
     tools: Tools = context["tools"]
     replaced = tools.vault is not None
     while replaced and tools.vault is not None:
@@ -76,3 +76,4 @@ async def look_after_people(context: Context) -> None:
     async with tools.sessions.begin() as db:
         await partners.drop_unverified(db, tools.clock())
         await partners.drop_old_answers(db, tools.clock())
+        await sites.refusals.drop_old(db, tools.clock())

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
@@ -52,6 +53,28 @@ def test_each_operation_has_a_name_of_its_own_and_a_summary(document: dict[str, 
     names = [operation["operationId"] for operation in operations(document)]
     assert len(names) == len(set(names))
     assert all(operation["summary"] for operation in operations(document))
+
+
+def test_each_message_has_an_example_that_is_good(document: dict[str, Any]) -> None:
+    """A field whose text has a form of its own needs a value in `license_api/examples.py`."""
+    for operation in operations(document):
+        answers = [answer for status, answer in operation["responses"].items() if status < "300"]
+        for message in [operation.get("requestBody", {}), *answers]:
+            said = message.get("content", {}).get("application/json", {})
+            if "$ref" in said.get("schema", {}):
+                whole = {**said["schema"], "components": document["components"]}
+                jsonschema.Draft202012Validator(whole).validate(said["example"])
+
+
+def test_every_operation_says_whether_it_asks_for_a_credential(document: dict[str, Any]) -> None:
+    assert all("security" in operation for operation in operations(document))
+
+
+def test_every_list_that_goes_on_links_to_its_next_page(document: dict[str, Any]) -> None:
+    for operation in operations(document):
+        parameters = {parameter["name"] for parameter in operation.get("parameters", ())}
+        if "after" in parameters:
+            assert "Link" in operation["responses"]["200"]["headers"], operation["operationId"]
 
 
 @pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.__name__)

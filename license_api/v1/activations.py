@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Response
 
 from license_api.deps import Db, From, Now, TheService
-from license_api.problems import described
+from license_api.problems import described, respond
 from license_api.v1.fields import Said
 from license_api.v1.wire import ActivationAnswer, ActivationRequest, SitePolicy
 from services import ids, sites
@@ -28,6 +28,7 @@ router = APIRouter(tags=["sites"])
     operation_id="activate",
     summary="Bind an installation to a licence key",
     status_code=201,
+    response_model=ActivationAnswer,
     response_model_exclude_none=True,
     responses={
         200: {"model": ActivationAnswer, "description": "The binding that this installation already has."},
@@ -49,10 +50,13 @@ router = APIRouter(tags=["sites"])
 )
 async def activate(
     body: ActivationRequest, come_from: From, response: Response, db: Db, now: Now, made: TheService
-) -> ActivationAnswer:
+) -> ActivationAnswer | Response:
     """Send the same request again if no answer came: it is the same activation."""
     try:
-        bound = await sites.activate(db, made.desk, body.activation(), now)
+        bound = await sites.activate(db, made.desk, body.activation(), now, address=come_from.address)
+    except sites.WORTH_KEEPING as refusal:
+        # Answered, not raised: so it is committed, and the MSP sees who came.
+        return respond(refusal, come_from.request_id or "")
     except KeyUnknown:
         await made.attempts.unknown_key(come_from.address)
         raise

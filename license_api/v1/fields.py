@@ -100,6 +100,8 @@ Secret = Annotated[
     str, StringConstraints(min_length=1, max_length=200), WithJsonSchema({"type": "string", "format": "password"})
 ]
 
+CommandIdText = Annotated[str, _shown("command")]
+RefusalIdText = Annotated[str, _shown("refusal")]
 KeyIdText = Annotated[str, _shown("key")]
 SiteIdText = Annotated[str, _shown("site")]
 ReportIdText = Annotated[str, _shown("report")]

@@ -7,9 +7,10 @@ from fastapi import APIRouter
 
 from license_api.deps import SiteBearer, TheService
 from license_api.problems import described
-from license_api.v1.wire import HeartbeatAnswer, HeartbeatRequest, Notice
+from license_api.v1.wire import CommandOffered, HeartbeatAnswer, HeartbeatRequest, Notice
+from services import ids
 from services.errors import BodyTooLarge, Invalid, Unauthenticated
-from services.sites import Answer, ChangesMissing, DeployedMismatch, LineBroken, TooEarly
+from services.sites import Answer, ChangesMissing, Command, DeployedMismatch, LineBroken, TooEarly
 
 PATH = "/v1/heartbeats"
 router = APIRouter(tags=["sites"])
@@ -40,4 +41,14 @@ def answer_of(answer: Answer) -> HeartbeatAnswer:
         next_heartbeat_seconds=answer.next_heartbeat_seconds,
         lease=answer.lease,
         notices=[Notice(**notice) for notice in answer.notices],
+        commands=[_offered(command) for command in answer.commands],
+    )
+
+
+def _offered(command: Command) -> CommandOffered:
+    return CommandOffered(
+        id=ids.show("command", command.id),
+        kind=command.kind,
+        name=command.name,
+        expires_at=command.expires_at,
     )

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from license_api.v1.fields import (
+    CommandIdText,
     Count,
     Flag,
     InstallationId,
@@ -22,8 +23,9 @@ from license_api.v1.fields import (
     SiteIdText,
     decode,
 )
+from services import sites
 from services.keys import KeyState
-from services.sites import Activation, Bearer, Heartbeat
+from services.sites import Activation, Bearer, Heartbeat, Result
 from services.usage import Counts, Entry, canonical
 
 ENTRIES_MAX = 1_000
@@ -73,6 +75,10 @@ class Backups(Message):
     failed: Count
     overdue: Count
 
+    def backups(self) -> sites.Backups:
+        """Give them as the domain has them."""
+        return sites.Backups(self.ok, self.warning, self.failed, self.overdue)
+
 
 class CommandResult(Message):
     """What became of a command."""
@@ -80,6 +86,10 @@ class CommandResult(Message):
     command: Name
     outcome: Literal["done", "refused", "failed"]
     text: Note = ""
+
+    def result(self) -> Result:
+        """Give it as the domain has it."""
+        return Result(self.command, self.outcome, self.text)
 
 
 class HeartbeatRequest(Message):
@@ -128,6 +138,9 @@ class HeartbeatRequest(Message):
             numbered=self.changes is not None,
             more=self.more,
             resume=self.resume,
+            backups=self.backups.backups() if self.backups else None,
+            results=[result.result() for result in self.results],
+            next_credential_sha256=bytes.fromhex(self.next_credential_sha256) if self.next_credential_sha256 else None,
         )
 
 
@@ -142,10 +155,20 @@ def _entry(sent: Change | Standalones | Lost) -> Entry:
 
 
 class Notice(Said):
-    """Something the site should know about an entry."""
+    """Something the site should know about what it sent: an entry, a result, a credential that nobody asked for."""
 
-    code: Literal["clock_suspect", "conflict"]
-    n: int
+    code: Literal["clock_suspect", "conflict", "command_unknown", "command_expired", "credential_ignored"]
+    n: int | None = None
+    command: str | None = None
+
+
+class CommandOffered(Said):
+    """Something that the site is asked to do, at most once and not after `expires_at`. It may refuse."""
+
+    id: CommandIdText
+    kind: sites.CommandKind
+    name: str | None = Field(default=None, description="The backup definition to run, or the site's new name.")
+    expires_at: Instant
 
 
 class HeartbeatAnswer(Said):
@@ -161,7 +184,7 @@ class HeartbeatAnswer(Said):
     next_heartbeat_seconds: int
     lease: str | None = Field(default=None, description="A compact JWS; only when due.")
     notices: list[Notice] = Field(default_factory=list)
-    commands: list[dict[str, str]] = Field(default_factory=list)
+    commands: list[CommandOffered] = Field(default_factory=list)
 
 
 class ActivationRequest(Message):

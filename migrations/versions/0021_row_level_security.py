@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from migrations.guards import KIND, PARTNER, guard, guard_site_table, unguard
+from migrations.guards import KIND, PARTNER, guard, guard_site_table, make_role, make_vendor_role, unguard
 
 revision = "0021"
 down_revision = "0020"
@@ -91,19 +91,9 @@ _GUARDED: dict[str, tuple[str, str | None, str]] = {
 
 
 def upgrade() -> None:
-    for role in ("tidemark_tenant", "tidemark_service"):
-        # Roles are the cluster's: another database may have made them, or be making them now.
-        op.execute(
-            f"""do $$ begin
-                if not exists (select from pg_roles where rolname = '{role}') then
-                    create role {role} nologin;
-                end if;
-                if not (select rolsuper from pg_roles where rolname = current_user) then
-                    execute format('grant {role} to %I', current_user);
-                end if;
-            exception when duplicate_object or unique_violation then null; end $$"""
-        )
-        op.execute(f"grant usage on schema public to {role}")
+    make_role("tidemark_tenant")
+    make_role("tidemark_service")
+    make_vendor_role()
     op.execute("grant select on pulse_stretches, alembic_version to tidemark_tenant")
     op.execute("grant select, insert, update, delete on pulse_stretches, lease_keys to tidemark_service")
     op.execute("grant select on alembic_version to tidemark_service")
@@ -132,4 +122,4 @@ def downgrade() -> None:
     for table in (*_GUARDED, *_SITE_TABLES, "key_events"):
         unguard(table)
     op.execute("revoke all on pulse_stretches, lease_keys, alembic_version from tidemark_tenant, tidemark_service")
-    op.execute("revoke usage on schema public from tidemark_tenant, tidemark_service")
+    op.execute("revoke usage on schema public from tidemark_tenant, tidemark_vendor, tidemark_service")

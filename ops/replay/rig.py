@@ -175,8 +175,9 @@ async def _live(
 ) -> None:
     # All activate at the first instant, also those that an outage cuts off at that very moment.
     await asyncio.gather(*(site.activate(world.codes[site.name], plan.starts_at) for site in fleet))
-    # A timer that is armed later than now is due a whole silence later, so no nearer one can be missed.
-    sweeping = Due(sessions, bell, SHORT, "sweep", sites.next_timer_at, look_again=plan.disable_after)
+    # A timer that is armed later than now is due as the ladder's first rung is, so no nearer one can be missed.
+    first_rung = min(plan.disable_after, partners.Policy().warn_after)
+    sweeping = Due(sessions, bell, SHORT, "sweep", sites.next_timer_at, look_again=first_rung)
     closing = Due(sessions, bell, REPORTS, "close_periods", reports.next_close_at)
     last_close = plan.periods[-1].ends_at + (await closing.first() - plan.periods[0].ends_at)
     before = plan.starts_at

@@ -32,6 +32,7 @@ from services.partners.invitations import (
     invitations_of,
     invite,
     invite_colleague,
+    invite_vendor_admin,
     withdraw_invitation,
 )
 from services.partners.password_resets import request_password_reset, set_new_password
@@ -90,7 +91,7 @@ from services.partners.replacements import (
     request_replacement,
     withdraw_replacement,
 )
-from services.partners.scope import guard, seen_by, unguarded, visible_chain, visible_msp, visible_to
+from services.partners.scope import guard, seen_by, unguarded, visible_chain, visible_msp, visible_to, wide
 from services.partners.second_factor import (
     CodeNeeded,
     CodeWrong,
@@ -211,6 +212,7 @@ __all__ = [
     "invitations_of",
     "invite",
     "invite_colleague",
+    "invite_vendor_admin",
     "is_known_network",
     "issue_token",
     "keep_answer",
@@ -255,6 +257,7 @@ __all__ = [
     "visible_chain",
     "visible_msp",
     "visible_to",
+    "wide",
     "withdraw_invitation",
     "withdraw_replacement",
 ]

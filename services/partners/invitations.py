@@ -14,8 +14,9 @@ from services.ids import new_id, show
 from services.partners.audit import note
 from services.partners.passwords import hash_password
 from services.partners.people_tables import Invitation, User
-from services.partners.principal import PartnerKind, Principal, Role
-from services.partners.users import Partner, add_user
+from services.partners.principal import VENDOR_ID, PartnerKind, Principal, Role
+from services.partners.signing_in import user_by_email
+from services.partners.users import EmailTaken, Partner, add_user
 from services.signing import Vault, digest
 
 _LASTS = timedelta(days=7)
@@ -41,9 +42,10 @@ async def invite(
     now: datetime,
     kind: str = "invitation",
     values: dict[str, object] | None = None,
+    token: str | None = None,
 ) -> Invitation:
     """Invite an address to a partner and post the letter. Whether it is a person's already is not said."""
-    token = secrets.token_urlsafe(32)
+    token = token or secrets.token_urlsafe(32)
     row = Invitation(
         id=new_id(now),
         partner_kind=partner.kind,
@@ -86,6 +88,28 @@ async def invite_colleague(
     row = await invite(db, vault, partner, email=email, role=role, language=language, invited_by=caller.actor, now=now)
     await note(db, caller, "invitation.sent", show("invitation", row.id), after={"role": role}, now=now)
     return row
+
+
+async def invite_vendor_admin(
+    db: AsyncSession, vault: Vault, *, email: str, language: delivery.Language, now: datetime
+) -> str:
+    """Invite an admin of the vendor as the operator; gives the path of the letter's link. Raises `EmailTaken`."""
+    if await user_by_email(db, email) is not None:
+        raise EmailTaken(pointer="/email")
+    token, operator = secrets.token_urlsafe(32), Principal(VENDOR_ID, VENDOR_ID, PartnerKind.VENDOR, name="operator")
+    row = await invite(
+        db,
+        vault,
+        Partner(PartnerKind.VENDOR, VENDOR_ID),
+        email=email,
+        role=Role.ADMIN,
+        language=language,
+        invited_by=operator.actor,
+        now=now,
+        token=token,
+    )
+    await note(db, operator, "invitation.sent", show("invitation", row.id), after={"role": Role.ADMIN}, now=now)
+    return f"{PATH}?token={token}"
 
 
 async def invitations_of(

@@ -104,10 +104,13 @@ class Principal:
     must_enrol: bool = False
     at: datetime | None = None
     origin: Origin = Origin()
+    name: str | None = None
 
     @property
     def actor(self) -> str:
-        """How timelines and the audit log name it."""
+        """How timelines and the audit log name it; `name` is for an operator, who has no credential."""
+        if self.name is not None:
+            return self.name
         return ids.show("user", self.user_id) if self.user_id else ids.show("token", self.credential_id)
 
     @property

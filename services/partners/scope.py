@@ -11,9 +11,8 @@ from sqlalchemy.orm import InstrumentedAttribute, aliased
 from services.partners.principal import PartnerKind, Principal
 from services.partners.tables import MspTenure, SiteTenure
 
-__all__ = ["Principal", "guard", "seen_by", "unguarded", "visible_chain", "visible_msp", "visible_to"]
+__all__ = ["Principal", "guard", "seen_by", "unguarded", "visible_chain", "visible_msp", "visible_to", "wide"]
 
-TENANT_ROLE = "tidemark_tenant"
 _Column = InstrumentedAttribute[UUID]
 
 
@@ -46,13 +45,19 @@ def visible_chain(principal: Principal, msp_id: Any, distributor_id: Any) -> Col
 
 async def guard(db: AsyncSession, principal: Principal) -> None:
     """Put the transaction under row-level security for the principal, until it ends."""
+    of_vendor = principal.kind is PartnerKind.VENDOR
     await db.execute(
         select(
             func.set_config("tidemark.kind", str(principal.kind), True),
             func.set_config("tidemark.partner", str(principal.partner_id), True),
-            func.set_config("role", TENANT_ROLE, True),
+            func.set_config("role", "tidemark_vendor" if of_vendor else "tidemark_tenant", True),
         )
     )
+
+
+async def wide(db: AsyncSession) -> None:
+    """Say that the transaction reads a whole fleet, for which row-level security makes the set of its sites once."""
+    await db.execute(select(func.set_config("tidemark.reach", "fleet", True)))
 
 
 async def unguarded(db: AsyncSession) -> None:

@@ -148,7 +148,7 @@ async def corrections_in(db: AsyncSession, report_id: UUID) -> list[Correction]:
             reason=charge.reason,
             actor=charge.actor,
         )
-        for charge, name, month, number in rows.tuples()
+        for charge, name, month, number in rows
     ]
 
 

@@ -4,8 +4,9 @@ Promise: an answered heartbeat is durable; a repeat gets its own answer again; n
 fault, and one that is heard again is enabled at once. Locks are taken in the order lines, key, timers.
 """
 
-from services.sites import breaker, moves, orders, policies, standing
+from services.sites import admission, backups, breaker, commands, inventory, moves, orders, policies, refusals, standing
 from services.sites.activation import (
+    WORTH_KEEPING,
     Activated,
     CredentialMismatch,
     KeyAlreadyBound,
@@ -14,16 +15,31 @@ from services.sites.activation import (
     VersionUnsupported,
     activate,
 )
+from services.sites.administration_tables import Agent, Command, CommandKind, Inventory
+from services.sites.backups import Place, Trouble
 from services.sites.bearer import Bearer, read_bearer
 from services.sites.binding import Activation
+from services.sites.commands import CommandState
 from services.sites.echo import Echo
-from services.sites.heartbeat import ChangesMissing, DeployedMismatch, Heartbeat, LineBroken, Origin
+from services.sites.heartbeat import (
+    Backups,
+    ChangesMissing,
+    DeployedMismatch,
+    Heartbeat,
+    LineBroken,
+    Origin,
+    Result,
+)
 from services.sites.idle import PREPARE, Idle, advance_idle, genuine_echo, perhaps_idle
 from services.sites.intake import Answer, Desk, take_in
+from services.sites.inventory import AgentNamed, AgentType, LastBackup
+from services.sites.last_told import LastTold, last_told
 from services.sites.lease import LeaseSigner
 from services.sites.lease_keys import CACHED_SECONDS, public_keys, rotate_signing_key, signing_key
+from services.sites.namesakes import Namesake, namesakes
 from services.sites.pace import Pace, TooEarly
 from services.sites.pulse import PULSE_SECONDS, pulse
+from services.sites.refusals import Refused
 from services.sites.roster import SiteView, site_of, sites_of
 from services.sites.seats import RejectedTooLate, Seat, SeatsExhausted, end_seat, reject_seat, seats_of
 from services.sites.silence import Liveness
@@ -33,38 +49,60 @@ __all__ = [
     "CACHED_SECONDS",
     "PREPARE",
     "PULSE_SECONDS",
+    "WORTH_KEEPING",
     "Activated",
     "Activation",
+    "Agent",
+    "AgentNamed",
+    "AgentType",
     "Answer",
+    "Backups",
     "Bearer",
     "ChangesMissing",
+    "Command",
+    "CommandKind",
+    "CommandState",
     "CredentialMismatch",
     "DeployedMismatch",
     "Desk",
     "Echo",
     "Heartbeat",
     "Idle",
+    "Inventory",
     "KeyAlreadyBound",
     "KeyRevoked",
     "KeySuspended",
+    "LastBackup",
+    "LastTold",
     "LeaseSigner",
     "LineBroken",
     "Liveness",
+    "Namesake",
     "Origin",
     "Pace",
+    "Place",
+    "Refused",
     "RejectedTooLate",
+    "Result",
     "Seat",
     "SeatsExhausted",
     "SiteView",
     "Swept",
     "TooEarly",
+    "Trouble",
     "VersionUnsupported",
     "activate",
+    "admission",
     "advance_idle",
+    "backups",
     "breaker",
+    "commands",
     "end_seat",
     "genuine_echo",
+    "inventory",
+    "last_told",
     "moves",
+    "namesakes",
     "next_timer_at",
     "orders",
     "perhaps_idle",
@@ -72,6 +110,7 @@ __all__ = [
     "public_keys",
     "pulse",
     "read_bearer",
+    "refusals",
     "reject_seat",
     "rotate_signing_key",
     "seats_of",

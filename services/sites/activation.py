@@ -12,7 +12,7 @@ from services.errors import Kind, Refusal
 from services.keys import Key, KeyState
 from services.partners import Policy
 from services.signing import same
-from services.sites import seats, standing
+from services.sites import refusals, seats, standing
 from services.sites.binding import Activation, bind, newest_line
 from services.sites.echo import Echo
 from services.sites.intake import Desk
@@ -59,6 +59,9 @@ class VersionUnsupported(Refusal):
     code = "version_unsupported"
 
 
+WORTH_KEEPING = (KeyAlreadyBound, CredentialMismatch, seats.SeatsExhausted)
+
+
 @dataclass(frozen=True, slots=True)
 class Activated:
     """The binding, as the site is told it; `first` tells a new one from a repeat."""
@@ -77,11 +80,14 @@ class Activated:
     next_heartbeat_seconds: int
 
 
-async def activate(db: AsyncSession, desk: Desk, request: Activation, now: datetime) -> Activated:
+async def activate(
+    db: AsyncSession, desk: Desk, request: Activation, now: datetime, *, address: str | None = None
+) -> Activated:
     """Bind an installation to its key, or give the binding it has.
 
-    The key's row lock makes it one of any number at once. Raises `KeyUnknown`, `KeyMalformed`, `KeyAlreadyBound`,
-    `CredentialMismatch`, `SeatsExhausted`, `KeySuspended`, `KeyRevoked`, `MspNotApproved`, `VersionUnsupported`.
+    The key's row lock makes it one of any number at once. Raises `KeyUnknown`, `KeyMalformed`, `KeySuspended`,
+    `KeyRevoked`, `MspNotApproved`, `VersionUnsupported`, and those `WORTH_KEEPING`: `KeyAlreadyBound`,
+    `CredentialMismatch`, `SeatsExhausted`, which have been written down for the MSP when they are raised.
     """
     if request.product == standing.SITE_MANAGER:
         _check_version(request.version)
@@ -90,9 +96,14 @@ async def activate(db: AsyncSession, desk: Desk, request: Activation, now: datet
     key = await keys.find_for_update(db, desk.vault, request.license_key)
     await _check_allowed(db, key)
     policy = await keys.policy_of_key(db, key, now)
-    bound = await _bound(db, key, request, now)
+    try:
+        bound = await _bound(db, key, request, now)
+    except WORTH_KEEPING as refusal:
+        await refusals.keep(db, key, request, refusal.code, address=address, now=now)
+        raise
     if bound is None:
         line = await bind(db, key, request, policy, now)
+        await refusals.settle(db, key, request)
     else:
         line = await newest_line(db, key.site_id, bound.installation_id)
         line.renew_lease_at = now + renew_after(line.heartbeat_seconds, line.disable_after_seconds)
@@ -119,7 +130,8 @@ async def _bound(db: AsyncSession, key: Key, request: Activation, now: datetime)
     live = own is not None and own.ended_at is None and own.released_at is None
     if request.product == standing.SITE_MANAGER:
         holder = await _site_manager_of(db, key)
-        if holder is not None and holder is not own:
+        taken = await refusals.held_for_another(db, key, request, now) if holder is None else holder is not own
+        if taken:
             raise KeyAlreadyBound(pointer="/license_key")
     if own is None or not live:
         if request.product == seats.STANDALONE and not await seats.free(db, key, now):

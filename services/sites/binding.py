@@ -54,7 +54,7 @@ async def bind(db: AsyncSession, key: Key, request: Activation, policy: Policy, 
     db.add(line)
     await db.flush()
     lines = (Line.site_id == key.site_id, Line.installation_id == own.installation_id)
-    values = {"credential_sha256": own.credential_sha256, "product": own.product}
+    values = {"credential_sha256": own.credential_sha256, "next_credential_sha256": None, "product": own.product}
     await db.execute(update(Line).where(*lines).values(values))
     await standing.tell(db, key)
     await standing.arm(db, key, own.installation_id, now)

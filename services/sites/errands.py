@@ -1,17 +1,20 @@
 """Errands: what a heartbeat brings or fetches besides usage. Rare, done one by one, under the line's lock.
 
-`waiting` in the line's row says that something is there: a letter that the site is back, a look at a clone.
-A heartbeat without errands pays nothing for them.
+`waiting` in the line's row says that something is there: a command, a letter that the site is back, a look at a clone
+or at an inventory. A heartbeat without errands pays nothing for them.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services import keys
-from services.sites import clones, flags, letters, standing
+from services.sites import clones, commands, credentials, flags, inventory, letters, standing
+from services.sites.administration_tables import Command
 from services.sites.heartbeat import Accepted, Heartbeat, Repeat
 from services.sites.ladder import Rung
 from services.sites.tables import SilenceTimer
@@ -22,32 +25,62 @@ LOST_ALLOWED = 1
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """A heartbeat that was accepted, now or before."""
+    """A heartbeat that was accepted, now or before; `took_over` if it came with the next credential."""
 
     line_id: LineId
     waiting: bool
+    took_over: bool
     beat: Heartbeat
     outcome: Accepted | Repeat
     now: datetime
 
 
+@dataclass(slots=True)
+class Fetched:
+    """What the answer holds for it."""
+
+    commands: Sequence[Command] = ()
+    notices: list[dict[str, Any]] = field(default_factory=list)
+
+
 def needed(errand: Errand) -> bool:
     """Tell whether there is anything to do."""
-    return errand.waiting or _lost(errand)
+    beat = errand.beat
+    brings = beat.results or beat.next_credential_sha256 or _too_many_backups(beat)
+    return bool(errand.waiting or errand.took_over or brings or _lost(errand))
 
 
-async def run(db: AsyncSession, errand: Errand) -> None:
+async def run(db: AsyncSession, errand: Errand) -> Fetched:
     """Do what is to be done; a repeat has brought nothing new."""
+    fetched = Fetched()
+    if errand.took_over:
+        await credentials.take_over(db, errand.line_id, errand.beat.bearer.credential_sha256, errand.now)
     if not isinstance(errand.outcome, Accepted):
-        return
-    if _lost(errand):
-        await _look_at_lost(db, errand)
+        return fetched
+    await _bring(db, errand, fetched)
     if errand.waiting:
         await _tell_back(db, errand)
         await _look_for_clone(db, errand)
+        await inventory.compare(db, errand.line_id, errand.beat.deployed, errand.now)
         site_id, installation_id, line = errand.line_id
         own = (Line.site_id == site_id, Line.installation_id == installation_id, Line.line == line)
         await db.execute(update(Line).where(*own).values(waiting=False))
+        fetched.commands = await commands.ride(db, errand.line_id, errand.beat.sequence, errand.now)
+    return fetched
+
+
+async def _bring(db: AsyncSession, errand: Errand, fetched: Fetched) -> None:
+    """Take in what it brings: an offered credential before the result of the command that asked for it."""
+    beat = errand.beat
+    if beat.next_credential_sha256:
+        fetched.notices += await credentials.offer(db, errand.line_id, beat.next_credential_sha256, errand.now)
+    if beat.results:
+        fetched.notices += await commands.take_results(db, errand.line_id, beat.results, errand.now)
+    if _lost(errand):
+        await _look_at_lost(db, errand)
+    if beat.backups and _too_many_backups(beat):
+        detail = f"backups of {sum(beat.backups)} machines, {sum(beat.deployed)} agents deployed"
+        await flags.raise_flag(db, errand.line_id[0], flags.IMPLAUSIBLE, detail, errand.now)
 
 
 async def _look_at_lost(db: AsyncSession, errand: Errand) -> None:
@@ -90,3 +123,7 @@ async def _look_for_clone(db: AsyncSession, errand: Errand) -> None:
 
 def _lost(errand: Errand) -> bool:
     return isinstance(errand.outcome, Accepted) and any(one.entry.kind == "lost" for one in errand.outcome.new)
+
+
+def _too_many_backups(beat: Heartbeat) -> bool:
+    return beat.backups is not None and sum(beat.backups) > sum(beat.deployed)

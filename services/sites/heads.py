@@ -16,7 +16,8 @@ from services.usage import Counts, LineId
 
 _COLUMNS = """l.site_id, l.installation_id, l.line, l.credential_sha256, l.key_id, l.told_state, l.heartbeat_seconds,
     l.disable_after_seconds, l.renew_lease_at, l.sequence, l.nonce, l.through, l.receipt, l.server, l.workstation,
-    l.server_plus, l.last_entry_at, l.known_until_at, l.said_more, l.last_contact_at, l.waiting"""
+    l.server_plus, l.last_entry_at, l.known_until_at, l.said_more, l.last_contact_at, l.waiting,
+    l.next_credential_sha256, l.backups"""
 
 _LOCK = f"""
 select {_COLUMNS}
@@ -39,12 +40,12 @@ update lines l
 set sequence = w.sequence, nonce = w.nonce, through = w.through, receipt = w.receipt, server = w.server,
     workstation = w.workstation, server_plus = w.server_plus, last_entry_at = w.last_entry_at,
     known_until_at = w.known_until_at, said_more = w.said_more, last_contact_at = w.last_contact_at,
-    renew_lease_at = w.renew_lease_at, told_state = w.told_state
+    renew_lease_at = w.renew_lease_at, told_state = w.told_state, backups = coalesce(w.backups, l.backups)
 from unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::bigint[], $5::bytea[], $6::bigint[], $7::bytea[], $8::int[],
     $9::int[], $10::int[], $11::timestamptz[], $12::timestamptz[], $13::bool[], $14::timestamptz[],
-    $15::timestamptz[], $16::text[])
+    $15::timestamptz[], $16::text[], $17::bytea[])
     as w (site_id, installation_id, line, sequence, nonce, through, receipt, server, workstation, server_plus,
-    last_entry_at, known_until_at, said_more, last_contact_at, renew_lease_at, told_state)
+    last_entry_at, known_until_at, said_more, last_contact_at, renew_lease_at, told_state, backups)
 where l.site_id = w.site_id and l.installation_id = w.installation_id and l.line = w.line
 """
 
@@ -65,6 +66,8 @@ class LockedLine:
     said_more: bool
     head: Head
     waiting: bool = False
+    next_credential_sha256: bytes | None = None
+    backups: bytes | None = None
 
     @property
     def id(self) -> LineId:
@@ -82,6 +85,7 @@ class Advance:
     contact_at: datetime
     renew_lease_at: datetime
     told_state: str
+    backups: bytes | None
 
 
 async def lock_lines(connection: AsyncConnection, wanted: Sequence[LineId]) -> dict[LineId, LockedLine]:
@@ -114,6 +118,7 @@ async def write_heads(connection: AsyncConnection, advances: Sequence[Advance]) 
             one.contact_at,
             one.renew_lease_at,
             one.told_state,
+            one.backups,
         )
         for one in advances
     ]
@@ -145,4 +150,6 @@ def _locked(row: Any) -> LockedLine:
             known_until_at=row.known_until_at,
         ),
         waiting=row.waiting,
+        next_credential_sha256=row.next_credential_sha256,
+        backups=row.backups,
     )

@@ -6,7 +6,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from struct import Struct
+from typing import Any, Literal, NamedTuple
 
 from services.errors import Kind, Refusal
 from services.sites.bearer import Bearer
@@ -14,6 +15,7 @@ from services.sites.echo import Echo
 from services.usage import Counts, Entry, PlacedEntry, canonical, chain, last_counts
 
 _UNDER_WAY = timedelta(minutes=5)
+_FOUR = Struct(">4i")
 
 
 class LineBroken(Refusal):
@@ -45,6 +47,28 @@ class Origin:
     hostname: str | None
 
 
+class Backups(NamedTuple):
+    """How many of a site's backups are in order, warned, failed, overdue."""
+
+    ok: int
+    warning: int
+    failed: int
+    overdue: int
+
+    def packed(self) -> bytes:
+        """Give it as a line's row keeps it, to be compared."""
+        return _FOUR.pack(*self)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a site says became of a command, which it names as it was shown."""
+
+    command: str
+    outcome: Literal["done", "refused", "failed"]
+    text: str
+
+
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
     """A well-formed heartbeat. `numbered` tells that the site numbers its changes itself."""
@@ -62,6 +86,9 @@ class Heartbeat:
     more: bool = False
     resume: bool = False
     origin: Origin | None = None
+    backups: Backups | None = None
+    results: Sequence[Result] = ()
+    next_credential_sha256: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

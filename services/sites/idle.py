@@ -1,9 +1,10 @@
 """Idle heartbeats: nothing new to report, nothing to tell. One statement checks, advances and answers a whole batch.
 
 It touches a line only if everything is as usual: the credential, the sequence and the `through` that the echo names,
-the counts, the state, a lease that is not due, nothing that waits for the site, no silence to be recorded, and not
-too early. What it leaves alone (a change, a repeat, a fork, a wrong secret, a key that is not active) is taken in by
-`services.sites.intake`, which tells each its reason. So every rare rule has its place there, and none slows this one.
+the counts, the backups, the state, a lease that is not due, nothing that waits for the site, no silence to be
+recorded, and not too early. What it leaves alone (a change, a repeat, a fork, a wrong secret, a key that is not
+active) is taken in by `services.sites.intake`, which tells each its reason. So every rare rule has its place there, and
+none slows this one.
 
 Rows are locked in the order of the arrays, which is that of the primary key, as long as the plan is a nested loop
 from the arrays to the rows: a hash join would lock in its own order and two processes could cross. `PREPARE` makes
@@ -27,18 +28,19 @@ set enable_material = off; set jit = off; set plan_cache_mode = force_generic_pl
 
 ADVANCE = """
 update lines l
-set sequence = l.sequence + 1, nonce = w.nonce, last_contact_at = $12,
+set sequence = l.sequence + 1, nonce = w.nonce, last_contact_at = $13,
     known_until_at = greatest(l.known_until_at, l.last_entry_at, w.spoken_at)
 from unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::bytea[], $5::bigint[], $6::bigint[], $7::bytea[], $8::int[],
-    $9::int[], $10::int[], $11::timestamptz[]) with ordinality
+    $9::int[], $10::int[], $11::timestamptz[], $12::bytea[]) with ordinality
     as w (site_id, installation_id, line, credential_sha256, sequence, through, nonce, server, workstation,
-    server_plus, spoken_at, place)
+    server_plus, spoken_at, backups, place)
 where l.site_id = w.site_id and l.installation_id = w.installation_id and l.line = w.line
     and l.credential_sha256 = w.credential_sha256 and l.sequence = w.sequence and l.through = w.through
     and l.server = w.server and l.workstation = w.workstation and l.server_plus = w.server_plus
-    and l.told_state = 'active' and l.renew_lease_at > $12 and not l.waiting and not l.said_more
-    and l.last_contact_at >= $12 - l.heartbeat_seconds * interval '2 seconds'
-    and l.last_contact_at <= $12 - l.heartbeat_seconds * interval '1 second' / 60
+    and (w.backups is null or w.backups = l.backups)
+    and l.told_state = 'active' and l.renew_lease_at > $13 and not l.waiting and not l.said_more
+    and l.last_contact_at >= $13 - l.heartbeat_seconds * interval '2 seconds'
+    and l.last_contact_at <= $13 - l.heartbeat_seconds * interval '1 second' / 60
 returning w.place, l.receipt, l.heartbeat_seconds
 """
 
@@ -57,7 +59,9 @@ def genuine_echo(vault: Vault, beat: Heartbeat) -> Echo | None:
 
 def perhaps_idle(beat: Heartbeat, echo: Echo) -> bool:
     """Tell whether the statement is worth a try: the request after the echo, with no entries."""
-    return beat.sequence == echo.sequence + 1 and not (beat.entries or beat.more or beat.resume)
+    return beat.sequence == echo.sequence + 1 and not (
+        beat.entries or beat.more or beat.resume or beat.results or beat.next_credential_sha256
+    )
 
 
 async def advance_idle(connection: Any, desk: Desk, batch: Sequence[Idle], now: datetime) -> list[Answer | None]:
@@ -92,6 +96,7 @@ def _row(idle: Idle, now: datetime) -> tuple[Any, ...]:
         beat.nonce,
         *beat.deployed,
         spoken_at(beat, now),
+        beat.backups.packed() if beat.backups else None,
     )
 
 

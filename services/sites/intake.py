@@ -16,9 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from services.errors import Refusal, Unauthenticated
 from services.keys import KeyState
 from services.signing import Vault, same
-from services.sites import errands, standing
+from services.sites import backups, commands, errands, standing
+from services.sites.administration_tables import Command
+from services.sites.backups import Told
 from services.sites.echo import Echo, read_echo
-from services.sites.errands import Errand
+from services.sites.errands import Errand, Fetched
 from services.sites.heads import Advance, LockedLine, lock_installation, lock_lines, write_heads
 from services.sites.heartbeat import Accepted, Heartbeat, Repeat, decide
 from services.sites.lease import LeaseSigner, LeaseTerms, renew_after
@@ -41,6 +43,7 @@ class Answer:
     next_heartbeat_seconds: int
     lease: str | None = None
     notices: Sequence[dict[str, Any]] = field(default_factory=tuple)
+    commands: Sequence[Command] = ()
 
 
 @dataclass(slots=True)
@@ -62,12 +65,21 @@ class _Heard:
     outcome: Accepted | Repeat
     state: KeyState
     reason: str | None = None
+    fetched: Fetched = field(default_factory=Fetched)
 
     @property
     def renews(self) -> bool:
         """Whether the answer holds a lease; a repeat's always does, for the lost answer may have held one."""
         due = isinstance(self.outcome, Repeat) or self.line.renew_lease_at <= self.now
         return due and self.state is KeyState.ACTIVE
+
+    @property
+    def told_backups(self) -> bytes | None:
+        """The backups as it tells them, if otherwise than before."""
+        if self.beat.backups is None or isinstance(self.outcome, Repeat):
+            return None
+        packed = self.beat.backups.packed()
+        return packed if packed != self.line.backups else None
 
 
 async def take_in(db: AsyncSession, desk: Desk, beats: Sequence[tuple[Heartbeat, datetime]]) -> list[Answer | Refusal]:
@@ -109,7 +121,7 @@ async def _hear(
     if gone:
         oldest = (await lock_installation(connection, beat.bearer.site_id, beat.bearer.installation_id))[:1]
         line = oldest[0] if oldest else None
-    if line is None or not same(beat.bearer.credential_sha256, line.credential_sha256):
+    if line is None or not _authentic(beat, line):
         return Unauthenticated()
     if beat.resume or gone:
         line, outcome = await resume(db, beat, echo, now)
@@ -120,6 +132,13 @@ async def _hear(
     if early := _too_early(desk.pace, beat, line, outcome, now):
         return early
     return _Heard(beat, now, line, outcome, KeyState(line.told_state))
+
+
+def _authentic(beat: Heartbeat, line: LockedLine) -> bool:
+    """Tell whether it shows the credential, or the one that was offered to follow it."""
+    offered = line.next_credential_sha256
+    used = beat.bearer.credential_sha256
+    return same(used, line.credential_sha256) or (offered is not None and same(used, offered))
 
 
 def _too_early(
@@ -134,9 +153,16 @@ def _too_early(
 
 async def _run_errands(db: AsyncSession, heard: Sequence[_Heard]) -> None:
     for one in heard:
-        errand = Errand(one.line.id, one.line.waiting, one.beat, one.outcome, one.now)
+        took_over = one.beat.bearer.credential_sha256 != one.line.credential_sha256
+        errand = Errand(one.line.id, one.line.waiting, took_over, one.beat, one.outcome, one.now)
         if errands.needed(errand):
-            await errands.run(db, errand)
+            one.fetched = await errands.run(db, errand)
+    repeats = [one for one in heard if isinstance(one.outcome, Repeat)]
+    if repeats:
+        lost = [(one.line.id, one.beat.sequence) for one in repeats]
+        again = await commands.ride_again(db, lost, repeats[0].now)
+        for one in repeats:
+            one.fetched.commands = again.get(one.line.id, ())
 
 
 async def _settle_states(db: AsyncSession, heard: Sequence[_Heard]) -> None:
@@ -156,6 +182,8 @@ async def _store(db: AsyncSession, connection: AsyncConnection, heard: Sequence[
     await append(connection, arrivals)
     await record_gaps(connection, [_gap(one) for one in heard if _ends_a_gap(one)])
     await write_heads(connection, [_advance(one) for one in heard])
+    told = [Told(*one.line.id[:2], one.beat.backups, one.now) for one in heard if one.told_backups and one.beat.backups]
+    await backups.keep(connection, told)
 
 
 def _ends_a_gap(one: _Heard) -> bool:
@@ -183,6 +211,7 @@ def _advance(one: _Heard) -> Advance:
         contact_at=one.now,
         renew_lease_at=renewed_at if one.renews else one.line.renew_lease_at,
         told_state=one.state,
+        backups=one.told_backups,
     )
 
 
@@ -211,7 +240,8 @@ def _answer(desk: Desk, one: _Heard) -> Answer:
         server_time=one.now,
         next_heartbeat_seconds=desk.pace.next_seconds(line.installation_id, line.heartbeat_seconds, one.now),
         lease=desk.signer.sign(_terms(one), one.now) if one.renews else None,
-        notices=one.outcome.notices if isinstance(one.outcome, Accepted) else (),
+        notices=[*(one.outcome.notices if isinstance(one.outcome, Accepted) else ()), *one.fetched.notices],
+        commands=one.fetched.commands,
     )
 
 

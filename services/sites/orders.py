@@ -13,7 +13,7 @@ from services import keys, partners
 from services.errors import Kind, Refusal
 from services.keys import Key
 from services.signing import Vault
-from services.sites import standing
+from services.sites import refusals, standing
 from services.sites.lease import lease_may_end_at
 from services.sites.tables import Installation, SilenceTimer
 from services.usage import Line, count_again, stop_counting
@@ -88,25 +88,31 @@ async def release(db: AsyncSession, site_id: UUID, *, actor: str, now: datetime)
     Twice is once. Raises `NothingToRelease` if none was ever bound.
     """
     key = await standing.lock(db, site_id)
-    bound = await db.scalars(
-        select(Installation)
-        .where(
-            Installation.site_id == site_id,
-            Installation.key_id == key.id,
-            Installation.product == standing.SITE_MANAGER,
-            Installation.ended_at.is_(None),
-        )
-        .execution_options(populate_existing=True)
-    )
-    found = list(bound)
+    found = await bound(db, key)
     if not found:
         raise NothingToRelease
+    await refusals.open_to_any(db, key)
     for installation in found:
         if installation.released_at is None:
             installation.released_at = now
             keys.note(db, key, "released", actor=actor, now=now, reason=installation.hostname)
     await db.flush()
     return key
+
+
+async def bound(db: AsyncSession, key: Key) -> list[Installation]:
+    """Give the Site Managers that hold a key, also the released one that counts until it is succeeded."""
+    found = await db.scalars(
+        select(Installation)
+        .where(
+            Installation.site_id == key.site_id,
+            Installation.key_id == key.id,
+            Installation.product == standing.SITE_MANAGER,
+            Installation.ended_at.is_(None),
+        )
+        .execution_options(populate_existing=True)
+    )
+    return list(found)
 
 
 async def snooze(db: AsyncSession, site_id: UUID, *, until: datetime | None, actor: str, now: datetime) -> Key:

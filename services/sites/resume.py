@@ -66,6 +66,7 @@ async def _open(
             installation_id=named.installation_id,
             line=number,
             credential_sha256=named.credential_sha256,
+            next_credential_sha256=named.next_credential_sha256,
             key_id=named.key_id,
             product=parent.product,
             told_state=named.told_state,
@@ -138,4 +139,5 @@ def _as_opened(named: LockedLine, head: Head, now: datetime) -> LockedLine:
         said_more=True,
         head=head,
         waiting=True,
+        next_credential_sha256=named.next_credential_sha256,
     )

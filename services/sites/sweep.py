@@ -20,6 +20,8 @@ from services.sites.pulse import outages
 from services.sites.tables import Installation, SilenceTimer
 from services.usage import Line
 
+_CLIMBS = SilenceTimer.rung != Rung.DISABLE
+_ENDS = SilenceTimer.rung == Rung.DISABLE
 _LETTERS = {Rung.WARN: letters.WARNING, Rung.FINAL: letters.FINAL}
 
 
@@ -63,15 +65,17 @@ async def next_timer_at(db: AsyncSession) -> datetime | None:
 async def sweep(db: AsyncSession, now: datetime, *, limit: int = 500) -> Swept:
     """Look at up to `limit` timers that are due; idle when there are none left.
 
-    First those that are on their way up the ladder, then those at its end, when all that are due can be counted. A key
-    is disabled as of the deadline, whenever the sweep runs.
+    First those that are on their way up the ladder. As long as one of them is due nothing is disabled: only then does
+    the breaker see all whose silence has ended. A key is disabled as of the deadline, whenever the sweep runs.
     """
     told = rearmed = 0
-    for silence in await _due(db, SilenceTimer.rung != Rung.DISABLE, now, limit):
+    for silence in await _due(db, _CLIMBS, now, limit):
         did = await _climb(db, silence, now)
         told, rearmed = told + did, rearmed + (not did)
     await db.flush()
-    ends = await _due(db, SilenceTimer.rung == Rung.DISABLE, now, limit)
+    if await db.scalar(select(SilenceTimer.site_id).where(*_is_due(_CLIMBS, now)).limit(1)) is not None:
+        return Swept(0, rearmed, told)
+    ends = await _due(db, _ENDS, now, limit)
     silent = [one for one in ends if now >= one.dates.disable_at]
     for silence in ends:
         if now < silence.dates.disable_at:
@@ -148,7 +152,7 @@ async def _due(db: AsyncSession, rung: ColumnElement[bool], now: datetime, limit
 
     A timer that another transaction has, or changes before its turn, is left to the next sweep.
     """
-    due = (SilenceTimer.due_at <= now, SilenceTimer.held_at.is_(None), rung)
+    due = _is_due(rung, now)
     ids = select(SilenceTimer.site_id, SilenceTimer.installation_id).where(*due)
     found = await db.execute(ids.order_by(SilenceTimer.due_at).limit(limit))
     wanted = [(site_id, installation_id) for site_id, installation_id in found]
@@ -164,6 +168,10 @@ async def _due(db: AsyncSession, rung: ColumnElement[bool], now: datetime, limit
         .execution_options(populate_existing=True)
     )
     return await _silences(db, timers.all(), lines, by_site, now)
+
+
+def _is_due(rung: ColumnElement[bool], now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return SilenceTimer.due_at <= now, SilenceTimer.held_at.is_(None), rung
 
 
 async def _lines(db: AsyncSession, wanted: Sequence[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], list[Line]]:

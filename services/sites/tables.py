@@ -30,7 +30,6 @@ class Installation(Row):
     # From when on it is entitled to nothing, and why: succeeded, seat_ended, seat_rejected, seat_silent.
     ended_at: Mapped[datetime | None]
     end_reason: Mapped[str | None]
-    # What it offered when told to change its credential; in force once it is used.
 
     __table_args__ = (
         ForeignKeyConstraint(["site_id", "key_id"], ["keys.site_id", "keys.id"]),
@@ -43,6 +42,7 @@ class Installation(Row):
             unique=True,
             postgresql_where=text("released_at is null and product = 'site_manager'"),
         ),
+        Index("ix_installations_hostname", text("lower(hostname)")),
     )
 
 

@@ -8,7 +8,8 @@ How it is made, step by step:
   cut-off left known, else what is known now.
 - `heads`: each line of those sites, with the parts of the span for which it is known: from where the line begins to
   where usage is known, without what is uncounted. A part that was cut off there (`ended`) does not hold its last
-  instant.
+  instant. What counts again exactly at the span's end is no part of it. (The end of a range is kept from lying before
+  its start, for the planner may make it before it leaves rows out.)
 - `steps`: the counts at that part's first instant (carried in from the last entry before, or inherited from the line
   that this one was resumed from) and every entry within it. A `lost` entry is a step to unknown.
 - `pieces`: steps with their ends. At one instant the highest `n` holds, so a step that lasts no time is dropped,
@@ -61,10 +62,10 @@ with spans as (
     join seen l using (site_id)
     left join uncounted u using (site_id, installation_id)
     cross join lateral unnest(
-        tstzmultirange(tstzrange(greatest(l.begins_at, s.from_at), least(l.known_until_at, s.until_at), '[]'))
-            - coalesce(u.stretches, '{}')
+        tstzmultirange(tstzrange(greatest(l.begins_at, s.from_at),
+            greatest(l.begins_at, s.from_at, least(l.known_until_at, s.until_at)), '[]')) - coalesce(u.stretches, '{}')
     ) as part
-    where l.begins_at < s.until_at and l.known_until_at >= greatest(l.begins_at, s.from_at)
+    where lower(part) < s.until_at and l.known_until_at >= greatest(l.begins_at, s.from_at)
 ), steps as (
     select h.site_id, h.installation_id, h.line, h.manages, h.managed_from_at, h.known_from_at, h.known_from_at as at,
         0 as n, h.known_until_at, h.ended,

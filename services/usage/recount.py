@@ -148,7 +148,7 @@ def _parts(line: ToldLine, from_at: datetime, until_at: datetime) -> list[tuple[
                 if end < off_at or on_at <= begin
                 else [
                     *([(begin, off_at, True)] if begin < off_at else []),
-                    *([(on_at, end, cut)] if on_at < end or (on_at == end and not cut) else []),
+                    *([(on_at, end, cut)] if on_at < until_at and (on_at < end or (on_at == end and not cut)) else []),
                 ]
             )
         ]

@@ -24,6 +24,8 @@ class Line(Row):
     installation_id: Mapped[UUID] = mapped_column(primary_key=True)
     line: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     credential_sha256: Mapped[bytes]
+    # What the installation offered when told to change its credential; in force once it is used.
+    next_credential_sha256: Mapped[bytes | None]
     key_id: Mapped[UUID]
     product: Mapped[str]
     told_state: Mapped[str]
@@ -43,6 +45,8 @@ class Line(Row):
     known_until_at: Mapped[datetime | None]
     last_entry_at: Mapped[datetime]
     renew_lease_at: Mapped[datetime]
+    # The backups as told last: four int32 in one value, for an idle heartbeat to compare.
+    backups: Mapped[bytes | None]
     # Something other than the usual answer waits for the site.
     waiting: Mapped[bool]
     # Where the line's function begins, and what it inherits there from the line that it was resumed from.

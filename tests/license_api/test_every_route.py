@@ -58,6 +58,8 @@ _APPROVAL = {"name": "Another name"}
 OPEN = {
     ("POST", "/v1/activations"),
     ("POST", "/v1/heartbeats"),
+    ("PUT", "/v1/inventory"),
+    ("PATCH", "/v1/inventory"),
     ("GET", "/.well-known/jwks.json"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
@@ -91,6 +93,25 @@ RULES: dict[tuple[str, str], Rule] = {
     ("GET", "/v1/sites/{site_id}"): Rule(sees=_CHAIN),
     ("GET", "/v1/sites/{site_id}/changes"): Rule(sees=_CHAIN),
     ("GET", "/v1/sites/{site_id}/days"): Rule(query="?first=2026-03-01&last=2026-03-02", sees=_CHAIN),
+    ("GET", "/v1/sites/{site_id}/commands"): Rule(sees=_CHAIN),
+    ("POST", "/v1/sites/{site_id}/commands"): Rule(
+        MEMBER, frozenset({MSP}), {"kind": "send_inventory"}, good=201, sees=_CHAIN
+    ),
+    ("DELETE", "/v1/sites/{site_id}/commands/{command_id}"): Rule(MEMBER, frozenset({MSP}), good=404, sees=_CHAIN),
+    ("GET", "/v1/sites/{site_id}/agents"): Rule(sees=_CHAIN),
+    ("GET", "/v1/sites/{site_id}/inventory"): Rule(sees=_CHAIN),
+    ("DELETE", "/v1/sites/{site_id}/inventory"): Rule(ADMIN, frozenset({MSP}), good=204, sees=_CHAIN),
+    ("GET", "/v1/sites/{site_id}/last-payload"): Rule(sees=_CHAIN),
+    ("GET", "/v1/backups/troubles"): Rule(),
+    ("GET", "/v1/sites/{site_id}/backups"): Rule(sees=_CHAIN),
+    ("GET", "/v1/sites/{site_id}/hints"): Rule(sees=_CHAIN),
+    ("GET", "/v1/refused-activations"): Rule(),
+    ("POST", "/v1/sites/{site_id}/refused-activations/{refusal_id}/allow"): Rule(
+        MEMBER, frozenset({MSP}), good=404, sees=_CHAIN
+    ),
+    ("DELETE", "/v1/sites/{site_id}/refused-activations/{refusal_id}"): Rule(
+        MEMBER, frozenset({MSP}), good=404, sees=_CHAIN
+    ),
     ("GET", "/v1/reports/provisional"): Rule(kinds=frozenset({MSP})),
     ("GET", "/v1/reports"): Rule(),
     ("GET", "/v1/reports/{report_id}/{form}"): Rule(sees=_CHAIN),
@@ -261,7 +282,7 @@ def _body(table: Rule, theirs: Chain) -> Any:
 def _fill(path: str, known: Mapping[str, str]) -> str:
     for name in ("key", "site", "report", "registration", "distributor", "msp", "replacement", "user", "invitation"):
         path = path.replace("{" + f"{name}_id" + "}", known.get(f"{name}_id", f"{name}_{_ABSENT}"))
-    for name in ("token", "endpoint", "delivery", "session"):
+    for name in ("token", "endpoint", "delivery", "session", "command", "refusal"):
         path = path.replace("{" + f"{name}_id" + "}", known.get(f"{name}_id", f"{name}_{_ABSENT}"))
     path = path.replace("{installation_id}", "00000000-0000-4000-8000-000000000000")
     return path.replace("{form}", "json").replace("{move_id}", f"move_{_ABSENT}")

@@ -60,7 +60,7 @@ async def test_a_sweep_of_more_sites_than_one_transaction_takes_ends_with_all(wo
     machines = [await world.running((1, 0, 0), f"site {n}") for n in range(10)]  # as many as the breaker lets through
     await world.pass_time(days=15)
     async with world.sessions.begin() as db:
-        assert (await sites.sweep(db, world.clock(), limit=5)).disabled == 5
+        assert (await sites.sweep(db, world.clock(), limit=5)).rearmed == 5
     await ring(settings, SHORT, "sweep")
     await burst(world, settings, SHORT)
     assert {(await world.key_of(machine)).state for machine in machines} == {KeyState.DISABLED}

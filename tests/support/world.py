@@ -141,9 +141,9 @@ class World:
         self.clock.advance(**length)
         await self.pulse(up_since=before)
 
-    async def sweep(self) -> Swept:
+    async def sweep(self, limit: int = 500) -> Swept:
         async with self.sessions.begin() as db:
-            return await sites.sweep(db, self.clock())
+            return await sites.sweep(db, self.clock(), limit=limit)
 
     # --- months --------------------------------------------------------------------------------------------
 

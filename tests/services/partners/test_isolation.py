@@ -121,11 +121,11 @@ async def test_the_roles_own_nothing_and_cannot_bypass(world: World) -> None:
             await db.execute(
                 text(
                     "select rolsuper, rolbypassrls, rolcanlogin, (select count(*) from pg_class where relowner = r.oid)"
-                    " from pg_roles r where rolname in ('tidemark_tenant', 'tidemark_service')"
+                    " from pg_roles r where rolname in ('tidemark_tenant', 'tidemark_vendor', 'tidemark_service')"
                 )
             )
         ).all()
-    assert [tuple(role) for role in roles] == [(False, False, False, 0)] * 2
+    assert [tuple(role) for role in roles] == [(False, False, False, 0)] * 3
 
 
 async def test_every_table_is_under_row_level_security(world: World) -> None:

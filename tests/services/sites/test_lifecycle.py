@@ -244,6 +244,17 @@ async def test_when_too_many_are_due_none_is_disabled_until_an_operator_lets_the
     assert {(await world.key_of(machine)).state for machine in machines} == {KeyState.DISABLED}
 
 
+async def test_the_breaker_cannot_be_passed_in_batches(world: World) -> None:
+    """The worker was away for the whole silence, so the sites come to the end of the ladder a few at a time."""
+    for number in range(12):
+        await world.running((1, 0, 0), f"site {number}")
+    await world.pass_time(days=15)
+    swept = []
+    while not (one := await world.sweep(limit=5)).idle:
+        swept.append((one.disabled, one.held))
+    assert (sum(disabled for disabled, _ in swept), sum(held for _, held in swept)) == (0, 12)
+
+
 async def test_too_early_is_harmless_and_never_for_repeats_resumes_and_more(world: World) -> None:
     machine = await world.running((1, 0, 0))
     world.desk.pace = Pace()

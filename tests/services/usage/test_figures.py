@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from services.usage import Span
+from services.usage import Span, count_again, stop_counting
 from tests.support.clock import START
 from tests.support.machine import Machine, change, lost
 from tests.support.world import World
@@ -57,6 +57,17 @@ async def test_a_change_to_less_exactly_at_the_first_instant_leaves_the_old_coun
     world.clock.now = APRIL + HOUR
     await world.beat(machine, (1, 0, 0), [change(2, APRIL, (1, 0, 0))])
     assert (await april(world, machine))["server"] == (1, APRIL)
+
+
+async def test_what_counts_again_exactly_at_the_month_s_end_counts_in_the_new_month_only(world: World) -> None:
+    machine = await world.running((1, 0, 0))
+    async with world.sessions.begin() as db:
+        await stop_counting(db, machine.site_id, machine.installation_id, START + HOUR, "released")
+        await count_again(db, machine.site_id, machine.installation_id, APRIL)
+    world.clock.now = APRIL + HOUR
+    await world.beat(machine, (50, 0, 0), [change(2, START + 2 * HOUR, (50, 0, 0))])
+    assert (await march(world, machine))["server"] == (1, START)
+    assert (await april(world, machine))["server"] == (50, APRIL)
 
 
 async def test_at_one_instant_the_highest_number_holds(world: World) -> None:

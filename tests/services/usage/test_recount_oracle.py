@@ -2,32 +2,46 @@
 
 from uuid import UUID
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.usage import recount
+from services.usage.entries import Counts
 from services.usage.figures import TYPES
 from services.usage.recount import Said, ToldLine
-from tests.services.usage.test_figures_oracle import END, Told, _at, _minute, function, ledgers, oracle
+from tests.services.usage.test_figures_oracle import (
+    END,
+    Off,
+    Step,
+    Told,
+    _at,
+    _minute,
+    function,
+    ledgers,
+    offs,
+    oracle,
+)
 
 INSTALLATION = UUID(int=3)
 DAY = 12
 DAYS = [_at(minute) for minute in range(0, END, DAY)]
 
 
-def raw(number: int, line: Told) -> ToldLine:
+def raw(number: int, line: Told, off: list[Off] | None = None) -> ToldLine:
     entries = [Said(n, _at(step.at), step.counts) for n, step in enumerate(line.steps, start=1) if not step.late]
     known = None if line.known_until is None else _at(line.known_until)
-    return ToldLine(INSTALLATION, number, _at(line.begins), known, line.base, entries=entries)
+    uncounted = [(_at(start), _at(end)) for start, end in sorted(off or ())]
+    return ToldLine(INSTALLATION, number, _at(line.begins), known, line.base, entries=entries, uncounted=uncounted)
 
 
 @settings(max_examples=400, deadline=None)
-@given(lines=ledgers)
-def test_the_second_count_equals_the_oracle(lines: list[Told]) -> None:
-    found = recount([raw(*one) for one in enumerate(lines)], _at(0), _at(END), days=DAYS)
+@given(lines=ledgers, off=offs)
+@example(lines=[Told(0, END + 1, None, (Step(0, Counts(1, 0, 0)), Step(9, Counts(9, 0, 0))))], off=[(5, END)])
+def test_the_second_count_equals_the_oracle(lines: list[Told], off: list[Off]) -> None:
+    found = recount([raw(*one, off) for one in enumerate(lines)], _at(0), _at(END), days=DAYS)
     peaks = {name: (peak.value, _minute(peak.at)) for name, peak in found.peaks.items()}
     known = {minute for start, end in found.known for minute in range(_minute(start), _minute(end))}
-    assert (peaks, known) == oracle(lines)
+    assert (peaks, known) == oracle(lines, off)
 
 
 @settings(max_examples=200, deadline=None)
