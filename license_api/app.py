@@ -18,8 +18,10 @@ from license_api.shared_commits import SharedCommits
 from license_api.v1 import (
     activations,
     backups,
+    billing,
     claims,
     commands,
+    decisions,
     distributors,
     health,
     heartbeats,
@@ -87,6 +89,8 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         keys.router,
         lifecycle.router,
         keys.site_router,
+        billing.router,  # before the forms of a report, whose path would take its own
+        decisions.router,
         reports.router,
         claims.router,
         commands.router,
@@ -96,7 +100,17 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         refused_activations.router,
     ):
         app.include_router(router)
-    for partner in (registrations, distributors, msps, people, sessions, tokens, site_usage, webhooks, records):
+    for partner in (
+        registrations,
+        distributors,
+        msps,
+        people,
+        sessions,
+        tokens,
+        site_usage,
+        webhooks,
+        records,
+    ):
         app.include_router(partner.router)
     app.include_router(health.router)
     console.install(app)
