@@ -225,7 +225,6 @@ __all__ = [
     "one_msp",
     "one_registration",
     "pass_site_tenure",
-    "policies_of_msps",
     "policy_of",
     "policy_of_msp",
     "principal_of",
