@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 import structlog
 from fastapi import FastAPI
 
-from license_api import problems
+from license_api import console, problems
 from license_api.addresses import read_networks
 from license_api.attempts import Attempts
 from license_api.contract import contract
@@ -113,6 +113,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     ):
         app.include_router(partner.router)
     app.include_router(health.router)
+    console.install(app)
     app.openapi = lambda: contract(app)  # type: ignore[method-assign]
     return app
 
@@ -129,6 +130,7 @@ async def _make_service(settings: Settings, clock: Clock, sessions: Sessions, id
         attempts=Attempts(settings.redis_url),
         trusted_proxies=read_networks(settings.trusted_proxies),
         private_webhooks=settings.webhooks_to_private_addresses,
+        public_url=settings.public_url,
     )
 
 

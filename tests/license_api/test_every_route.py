@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from sqlalchemy import select
 
+from license_api.console.route import PageRoute
 from services import delivery, ids, partners
 from services.keys import Key
 from services.partners import PartnerKind, Role
@@ -243,9 +244,11 @@ class Chain:
 
 
 def routes(app: FastAPI) -> set[tuple[str, str]]:
+    """Those of the API; the console's pages are in tests/console/test_every_page.py."""
     return {
         (method, route.path)
         for route in _all_routes(app.routes)
+        if not isinstance(route, PageRoute)
         for method in route.methods or ()
         if method not in ("HEAD", "OPTIONS")
     }
