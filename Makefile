@@ -27,8 +27,8 @@ up: $(READY)  ## the service on this machine, with the API at one address
 test: $(READY)  ## all tests, on a PostgreSQL and a Valkey of their own
 	@$(BIN)/python -m pytest -n auto
 
-clients: $(READY)  ## clients made from openapi.yaml drive the API (fetches the generators; npm for TypeScript)
-	@$(BIN)/python -m pytest tests/clients/check_clients.py
+clients: $(READY)  ## clients made from openapi.yaml drive the API, and a fuzzer (fetches them; npm for TypeScript)
+	@$(BIN)/python -m pytest tests/clients/check_clients.py tests/clients/check_fuzz.py
 
 lint: $(READY)  ## format, lint, types, directions between packages
 	@$(BIN)/ruff format --check .

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 import structlog
 from fastapi import FastAPI
 
-from license_api import problems
+from license_api import console, problems
 from license_api.addresses import read_networks
 from license_api.attempts import Attempts
 from license_api.contract import contract
@@ -18,8 +18,10 @@ from license_api.shared_commits import SharedCommits
 from license_api.v1 import (
     activations,
     backups,
+    billing,
     claims,
     commands,
+    decisions,
     distributors,
     health,
     heartbeats,
@@ -87,6 +89,8 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         keys.router,
         lifecycle.router,
         keys.site_router,
+        billing.router,  # before the forms of a report, whose path would take its own
+        decisions.router,
         reports.router,
         claims.router,
         commands.router,
@@ -96,9 +100,20 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         refused_activations.router,
     ):
         app.include_router(router)
-    for partner in (registrations, distributors, msps, people, sessions, tokens, site_usage, webhooks, records):
+    for partner in (
+        registrations,
+        distributors,
+        msps,
+        people,
+        sessions,
+        tokens,
+        site_usage,
+        webhooks,
+        records,
+    ):
         app.include_router(partner.router)
     app.include_router(health.router)
+    console.install(app)
     app.openapi = lambda: contract(app)  # type: ignore[method-assign]
     return app
 
@@ -115,6 +130,7 @@ async def _make_service(settings: Settings, clock: Clock, sessions: Sessions, id
         attempts=Attempts(settings.redis_url),
         trusted_proxies=read_networks(settings.trusted_proxies),
         private_webhooks=settings.webhooks_to_private_addresses,
+        public_url=settings.public_url,
     )
 
 

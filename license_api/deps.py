@@ -43,6 +43,7 @@ class Service:
     attempts: Attempts
     trusted_proxies: Sequence[Network] = ()
     private_webhooks: bool = False
+    public_url: str = ""
 
 
 def service(request: Request) -> Service:

@@ -10,6 +10,7 @@ from uuid import UUID
 import typer
 import uvicorn
 import yaml
+from rich.console import Console
 
 from license_api.app import create_app
 from ops import close as ops_close
@@ -19,6 +20,7 @@ from ops.logs import configure_logs
 from ops.replay.command import months_from, play, read_duration
 from ops.replay.fleet import FLEET_COLUMNS, read_fleet, read_outages
 from ops.replay.rig import Plan
+from ops.stories import STORIES, play_story
 from ops.up import serve
 from report_worker import main as worker_main
 from services.clock import Clock, SharedClock, system_clock
@@ -85,6 +87,15 @@ def openapi() -> None:
 def demo() -> None:
     """Play a made-up month of three MSPs and show it."""
     play_demo()
+
+
+@app.command()
+def story(name: Annotated[str, typer.Argument(metavar="|".join(STORIES))]) -> None:
+    """Play a story on the whole service with a simulated clock, and explain it; fails if its promise did not hold."""
+    if name not in STORIES:
+        raise typer.BadParameter(f"there are {', '.join(STORIES)}")
+    if not play_story(name, Console(highlight=False)):
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -7,7 +7,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,6 +37,8 @@ class Stack:
     api: Child
     worker: Child
     clock: SharedClock | None
+    # Starts another API in place of one that has ended, and waits until it answers.
+    start_api: Callable[[], Child]
 
 
 @contextmanager
@@ -54,14 +56,20 @@ def start_stack(ground: Ground, *, port: int = 0, simulated_from: datetime | Non
         }
         settings = ground.settings.model_copy(update={**local, **own})
         hidden = ["--clock", str(folder / "clock"), "--poll-seconds", "0.02"] if clock else []
-        api = _start("api", settings, hidden[:2], folder)
+        url = f"http://127.0.0.1:{settings.port}"
         worker = _start("worker", settings, hidden, folder)
-        try:
-            url = f"http://127.0.0.1:{settings.port}"
+        children = [worker]
+
+        def start_api() -> Child:
+            api = _start("api", settings, hidden[:2], folder)
+            children.append(api)
             _wait_until_ready(url, api, folder / "api.log")
-            yield Stack(url, settings, api, worker, clock)
+            return api
+
+        try:
+            yield Stack(url, settings, start_api(), worker, clock, start_api)
         finally:
-            for child in (worker, api):
+            for child in children:
                 child.terminate(_GRACE_SECONDS)
 
 

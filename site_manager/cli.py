@@ -226,4 +226,4 @@ def _spool(state: Path, *, make: bool = False) -> Iterator[Spool]:
 @asynccontextmanager
 async def _site(spool: Spool, server: str, clock: Callable[[], datetime] = machine_clock) -> AsyncIterator[SiteManager]:
     async with httpx.AsyncClient(base_url=server, timeout=TIMEOUT_SECONDS) as http:
-        yield SiteManager(spool, http, clock)
+        yield SiteManager(spool, http, clock, hostname=socket.gethostname())

@@ -66,8 +66,13 @@ def read_payload(db: sqlite3.Connection) -> Payload | None:
     return Payload(b'%s"sent_at":"%s"}' % (body, sent_at.encode()), *rest)
 
 
-def freeze(db: sqlite3.Connection, nonce: str, now: str, limit: int = ENTRIES_MAX) -> Frozen:
-    """Put what is to be said now into a request, at most `limit` entries of it, and keep it."""
+def freeze(
+    db: sqlite3.Connection, nonce: str, now: str, limit: int = ENTRIES_MAX, hostname: str | None = None
+) -> Frozen:
+    """Put what is to be said now into a request, at most `limit` entries of it, and keep it.
+
+    A resume names the machine, so that the service can tell two copies apart to people.
+    """
     progress = read_progress(db)
     if progress.deployed is None:
         append_current(db, now)
@@ -75,7 +80,7 @@ def freeze(db: sqlite3.Connection, nonce: str, now: str, limit: int = ENTRIES_MA
     found = waiting(db, progress.through, limit + 1)
     taken = _fitting(found, limit)
     more = len(taken) < len(found)
-    body = _body(progress, nonce, taken, more)
+    body = _body(progress, nonce, taken, more, hostname if progress.resume else None)
     last_n = taken[-1][0] if taken else progress.through
     frozen = Frozen(progress.sequence + 1, nonce, len(taken), last_n, more, bool(progress.resume), body)
     db.execute(
@@ -99,7 +104,9 @@ def _fitting(found: list[tuple[int, str, bytes]], limit: int) -> list[tuple[int,
     return found
 
 
-def _body(progress: Progress, nonce: str, taken: list[tuple[int, str, bytes]], more: bool) -> bytes:
+def _body(
+    progress: Progress, nonce: str, taken: list[tuple[int, str, bytes]], more: bool, hostname: str | None
+) -> bytes:
     parts = []
     if progress.active is not None:
         parts.append(f'"active":{{{progress.active}}}')
@@ -107,6 +114,8 @@ def _body(progress: Progress, nonce: str, taken: list[tuple[int, str, bytes]], m
     if changes:
         parts.append(f'"changes":[{",".join(changes)}]')
     parts.append(f'"deployed":{{{progress.deployed}}},"echo":{json.dumps(progress.echo)}')
+    if hostname is not None:
+        parts.append(f'"hostname":{json.dumps(hostname, ensure_ascii=False)}')
     lost = [body.decode() for _, kind, body in taken if kind == "lost"]
     if lost:
         parts.append(f'"lost":[{",".join(lost)}]')

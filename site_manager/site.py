@@ -59,11 +59,13 @@ class SiteManager:
         http: httpx.AsyncClient,
         clock: Callable[[], datetime],
         entropy: Callable[[int], bytes] = secrets.token_bytes,
+        hostname: str | None = None,
     ) -> None:
         self._spool = spool
         self._http = http
         self._clock = clock
         self._entropy = entropy
+        self._hostname = hostname
         self._recorder = Recorder(spool)
         self._leases = LeaseBook(spool, http, clock)
         self._headers: dict[str, str] | None = None
@@ -185,7 +187,7 @@ class SiteManager:
             self._recorder.write(db)
             frozen = requests.read_waiting(db)
             if frozen is None:
-                frozen = requests.freeze(db, base64url(self._entropy(16)), at, self._limit)
+                frozen = requests.freeze(db, base64url(self._entropy(16)), at, self._limit, self._hostname)
             else:
                 requests.note_sending(db, frozen, at)
         self._recorder.forget()

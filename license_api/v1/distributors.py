@@ -134,7 +134,7 @@ async def get_distributor(distributor_id: str, caller: Caller, db: Db, response:
     "/v1/distributors/{distributor_id}",
     operation_id="changeDistributor",
     summary="Change a distributor's data",
-    responses=described(Absent, ChangedMeanwhile, Invalid, TerritoryTaken, WrongPartner, *CALLER_REFUSALS),
+    responses=described(Absent, ChangedMeanwhile, Invalid, NameTaken, TerritoryTaken, WrongPartner, *CALLER_REFUSALS),
 )
 async def change_distributor(
     distributor_id: str,

@@ -7,15 +7,18 @@ app's own route, which says what is wrong: so the two cannot differ in what they
 
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 import structlog
 from fastapi import FastAPI
 from pydantic import ValidationError
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from license_api import problems
+from license_api.addresses import client_address
 from license_api.deps import Service
 from license_api.requests import BODY_BYTES_MAX
 from license_api.v1.heartbeats import PATH, answer_of
@@ -46,13 +49,13 @@ async def _serve(app: FastAPI, scope: Scope, receive: Receive, send: Send) -> No
         await FastAPI.__call__(app, scope, receive, send)
         return
     messages = await _body(receive, BODY_BYTES_MAX)
-    beat = _heartbeat(messages, credential)
+    service: Service = app.state.service
+    beat = _heartbeat(messages, credential, partial(_address, scope, service))
     if beat is None:
         await FastAPI.__call__(app, scope, _again(messages, receive), send)
         return
     request_id = secrets.token_hex(8)
     try:
-        service: Service = app.state.service
         body = _write(await service.heartbeats.take_in(beat))
     except Exception as error:
         response = _problem(error, request_id)
@@ -87,7 +90,7 @@ async def _body(receive: Receive, longest: int) -> list[Message]:
     return messages
 
 
-def _heartbeat(messages: Sequence[Message], credential: str) -> Heartbeat | None:
+def _heartbeat(messages: Sequence[Message], credential: str, address: Callable[[], str | None]) -> Heartbeat | None:
     """Read the request; None if anything is wrong with it."""
     last = messages[-1]
     if last["type"] != "http.request" or last.get("more_body", False):
@@ -95,9 +98,13 @@ def _heartbeat(messages: Sequence[Message], credential: str) -> Heartbeat | None
     body = last["body"] if len(messages) == 1 else b"".join(message.get("body", b"") for message in messages)
     try:
         request: HeartbeatRequest = _read(body)
-        return request.heartbeat(sites.read_bearer(credential))
+        return request.heartbeat(sites.read_bearer(credential), address)
     except (ValidationError, Unauthenticated):
         return None
+
+
+def _address(scope: Scope, service: Service) -> str | None:
+    return client_address(HTTPConnection(scope), service.trusted_proxies)
 
 
 def _again(messages: Sequence[Message], receive: Receive) -> Callable[[], Awaitable[Message]]:

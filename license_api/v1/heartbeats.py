@@ -5,7 +5,7 @@ The route below is the contract; `license_api.v1.heartbeat_door` serves the good
 
 from fastapi import APIRouter
 
-from license_api.deps import SiteBearer, TheService
+from license_api.deps import From, SiteBearer, TheService
 from license_api.problems import described
 from license_api.v1.wire import CommandOffered, HeartbeatAnswer, HeartbeatRequest, Notice
 from services import ids
@@ -23,9 +23,9 @@ router = APIRouter(tags=["sites"])
     response_model_exclude_none=True,
     responses=described(BodyTooLarge, ChangesMissing, DeployedMismatch, Invalid, LineBroken, TooEarly, Unauthenticated),
 )
-async def heartbeat(body: HeartbeatRequest, bearer: SiteBearer, made: TheService) -> HeartbeatAnswer:
+async def heartbeat(body: HeartbeatRequest, bearer: SiteBearer, made: TheService, come_from: From) -> HeartbeatAnswer:
     """A site that is told no is still answered 200: `state` says why, and what it reports is stored."""
-    return answer_of(await made.heartbeats.take_in(body.heartbeat(bearer)))
+    return answer_of(await made.heartbeats.take_in(body.heartbeat(bearer, lambda: come_from.address)))
 
 
 def answer_of(answer: Answer) -> HeartbeatAnswer:

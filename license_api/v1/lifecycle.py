@@ -1,11 +1,10 @@
 """What an MSP's program does to a key: each is done once however often it is sent, and is one row of the timeline."""
 
-from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from license_api.deps import CALLER_REFUSALS, Caller, Db, Now, TheService
 from license_api.problems import described
@@ -38,7 +37,7 @@ class Replaced(Message):
 class Snooze(Message):
     """Send no warning of silence before `until`; null ends it."""
 
-    until: datetime | None
+    until: AwareDatetime | None
 
 
 class KeyPolicyChange(Message):

@@ -31,6 +31,7 @@ from services.partners import (
     FreshSignInNeeded,
     IdempotencyKeyReused,
     Msp,
+    NameTaken,
     PartnerKind,
     Right,
     WrongPartner,
@@ -158,7 +159,7 @@ async def get_msp(msp_id: str, caller: Caller, db: Db, response: Response) -> Ms
     "/v1/msps/{msp_id}",
     operation_id="changeMsp",
     summary="Change an MSP's data",
-    responses=described(Absent, ChangedMeanwhile, Invalid, *CALLER_REFUSALS),
+    responses=described(Absent, ChangedMeanwhile, Invalid, NameTaken, *CALLER_REFUSALS),
 )
 async def change_msp(
     msp_id: str, body: MspChange, caller: Caller, db: Db, now: Now, response: Response, if_match: IfMatch = None

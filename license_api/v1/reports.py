@@ -3,11 +3,11 @@
 import json
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
 from license_api.deps import CALLER_REFUSALS, Caller, Db, Now
 from license_api.problems import described
-from license_api.v1.fields import Instant, ReportIdText, Said, Sha256Hex
+from license_api.v1.fields import Instant, MspIdText, ReportIdText, Said, Sha256Hex
 from license_api.v1.pages import After, Limit, cursor, link_next, named
 from services import ids, reports
 from services.errors import Absent, Invalid
@@ -20,6 +20,8 @@ class ReportShown(Said):
     """An issued Deployed Agents Report."""
 
     id: ReportIdText
+    msp_id: MspIdText
+    msp: str
     number: str
     month: str
     issued_at: Instant
@@ -45,22 +47,49 @@ class ReportPage(Said):
 async def get_provisional(caller: Caller, db: Db, now: Now) -> Response:
     """The same form as the issued report, without a number."""
     caller.require(Right.REPORTS_READ)
-    document = await reports.provisional(db, caller, now)
+    document = await reports.provisional(db, caller, caller.msp_id, now)
+    return Response(reports.write(document), media_type="application/json")
+
+
+@router.get(
+    "/v1/msps/{msp_id}/reports/provisional",
+    operation_id="getProvisionalReportOfMsp",
+    summary="An MSP's report of this month, as if it closed now",
+    response_class=Response,
+    responses={
+        200: {"content": {"application/json": {"schema": {"type": "object"}}}},
+        **described(Absent, *CALLER_REFUSALS),
+    },
+)
+async def get_provisional_of(msp_id: str, caller: Caller, db: Db, now: Now) -> Response:
+    """For the MSP, the distributor that it has now, and the vendor."""
+    caller.require(Right.REPORTS_READ)
+    document = await reports.provisional(db, caller, named("msp", msp_id), now)
     return Response(reports.write(document), media_type="application/json")
 
 
 @router.get(
     "/v1/reports",
     operation_id="listReports",
-    summary="The MSP's issued reports",
-    responses=described(Invalid, *CALLER_REFUSALS),
+    summary="Issued reports",
+    responses=described(Absent, Invalid, *CALLER_REFUSALS),
 )
 async def list_reports(
-    caller: Caller, db: Db, request: Request, response: Response, limit: Limit = 50, after: After = None
+    caller: Caller,
+    db: Db,
+    request: Request,
+    response: Response,
+    msp_id: Annotated[str | None, Query(max_length=64, description="Only those of this MSP.")] = None,
+    month: Annotated[str | None, Query(pattern=r"^20[0-9]{2}-[01][0-9]$", description="Only those of a month.")] = None,
+    limit: Limit = 50,
+    after: After = None,
 ) -> ReportPage:
-    """Oldest first."""
+    """An MSP sees its own, a distributor those of its MSPs, the vendor all. Oldest first."""
     caller.require(Right.REPORTS_READ)
-    rows = list(await reports.issued(db, caller, after=cursor("report", after), limit=limit))
+    of_msp = named("msp", msp_id) if msp_id else None
+    rows = list(
+        await reports.issued(db, caller, after=cursor("report", after), limit=limit, msp_id=of_msp, month=month)
+    )
     link_next(request, response, rows, limit, lambda report: ids.show("report", report.report_id))
     return ReportPage(items=[_report(report) for report in rows])
 
@@ -90,7 +119,7 @@ async def download(
     caller: Caller,
     db: Db,
 ) -> Response:
-    """Issued bytes never change. `pdf` is in the MSP's own language."""
+    """Issued bytes never change. `pdf` is in the reader's own language."""
     caller.require(Right.REPORTS_READ)
     content = await reports.file_of(db, caller, named("report", report_id), form)
     return Response(content, media_type=reports.MEDIA_TYPES.get(form, "application/pdf"))
@@ -112,6 +141,8 @@ async def get_schema(schema: Annotated[Literal["report-1", "statement-1"], Path(
 def _report(report: reports.IssuedReport) -> ReportShown:
     return ReportShown(
         id=ids.show("report", report.report_id),
+        msp_id=ids.show("msp", report.msp_id),
+        msp=report.msp,
         number=report.number,
         month=report.month,
         issued_at=report.issued_at,

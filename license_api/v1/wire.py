@@ -1,5 +1,6 @@
 """The messages between a Site Manager and the service, as site-protocol.md has them."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
@@ -106,6 +107,7 @@ class HeartbeatRequest(Message):
     standalones: Standalones | None = None
     lost: list[Lost] = Field(default=[], max_length=ENTRIES_MAX)
     resume: Flag = False
+    hostname: Name | None = Field(default=None, description="The machine's name; said with `resume`.")
     backups: Backups | None = None
     results: list[CommandResult] = Field(default=[], max_length=100)
     next_credential_sha256: Sha256Hex | None = None
@@ -123,7 +125,7 @@ class HeartbeatRequest(Message):
         standalones = [self.standalones] if self.standalones else []
         return [*(self.changes or []), *standalones, *self.lost]
 
-    def heartbeat(self, bearer: Bearer) -> Heartbeat:
+    def heartbeat(self, bearer: Bearer, address: Callable[[], str | None] = lambda: None) -> Heartbeat:
         """Give it as the domain has it, with its entries in the order of their numbers."""
         return Heartbeat(
             bearer=bearer,
@@ -138,6 +140,8 @@ class HeartbeatRequest(Message):
             numbered=self.changes is not None,
             more=self.more,
             resume=self.resume,
+            hostname=self.hostname,
+            address=address,
             backups=self.backups.backups() if self.backups else None,
             results=[result.result() for result in self.results],
             next_credential_sha256=bytes.fromhex(self.next_credential_sha256) if self.next_credential_sha256 else None,

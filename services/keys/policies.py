@@ -41,6 +41,7 @@ async def set_key_policy(db: AsyncSession, key: Key, values: dict[str, int | Non
     """Set a key's own values; None takes one back. Gives what they were."""
     own = await db.get(KeyPolicy, (key.site_id, key.id))
     before = {knob: getattr(own, knob) if own else None for knob in values}
-    change = insert(KeyPolicy).values(site_id=key.site_id, key_id=key.id, **values)
-    await db.execute(change.on_conflict_do_update(index_elements=["site_id", "key_id"], set_=values))
+    if values:
+        change = insert(KeyPolicy).values(site_id=key.site_id, key_id=key.id, **values)
+        await db.execute(change.on_conflict_do_update(index_elements=["site_id", "key_id"], set_=values))
     return before

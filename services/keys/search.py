@@ -23,7 +23,7 @@ def _in_state(state: KeyState) -> ColumnElement[bool]:
     """Say `state_of` in SQL: revoked > suspended > disabled > active."""
     order = {
         KeyState.REVOKED: Key.revoked_at.is_not(None),
-        KeyState.SUSPENDED: Key.suspended_at.is_not(None),
+        KeyState.SUSPENDED: or_(Key.suspended_at.is_not(None), Key.msp_suspended_at.is_not(None)),
         KeyState.DISABLED: Key.disabled_at.is_not(None),
         KeyState.ACTIVE: Key.activated_at.is_not(None),
     }

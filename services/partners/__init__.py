@@ -60,6 +60,7 @@ from services.partners.principal import (
     WrongPartner,
     rights_of,
 )
+from services.partners.profiles import Profile, profile_of
 from services.partners.register import (
     MspNotApproved,
     MspSuspended,
@@ -168,6 +169,7 @@ __all__ = [
     "Policy",
     "PolicyOutOfBounds",
     "Principal",
+    "Profile",
     "Registration",
     "Right",
     "RightMissing",
@@ -223,11 +225,11 @@ __all__ = [
     "one_msp",
     "one_registration",
     "pass_site_tenure",
-    "policies_of_msps",
     "policy_of",
     "policy_of_msp",
     "principal_of",
     "principal_of_session",
+    "profile_of",
     "register",
     "registrations",
     "reject",

@@ -13,6 +13,7 @@ from services.errors import Absent, Invalid, Kind, Refusal
 from services.ids import show
 from services.partners.audit import note
 from services.partners.principal import VENDOR_ID, PartnerKind, Principal
+from services.partners.register import free_name
 from services.partners.scope import visible_msp
 from services.partners.tables import Distributor, Msp, MspTenure
 
@@ -58,8 +59,8 @@ async def one_msp(db: AsyncSession, caller: Principal, msp_id: UUID, *, lock: bo
 
 
 async def change_msp(db: AsyncSession, caller: Principal, msp: Msp, values: Mapping[str, Any], now: datetime) -> None:
-    """Change some of an MSP's data; raises `Invalid` for what the caller may not change."""
-    _change(msp, values, _MAY_CHANGE[caller.kind])
+    """Change some of an MSP's data; raises `NameTaken`, `Invalid` for what the caller may not change."""
+    await _change(db, msp, values, _MAY_CHANGE[caller.kind])
     await note(db, caller, "msp.changed", show("msp", msp.id), after=values, msp_id=msp.id, now=now)
     await db.flush()
 
@@ -123,9 +124,12 @@ async def distributor_for(db: AsyncSession, country: str) -> UUID | None:
 async def change_distributor(
     db: AsyncSession, caller: Principal, distributor: Distributor, values: Mapping[str, Any], now: datetime
 ) -> None:
-    """Change some of a distributor's data; name and territory are the vendor's. Raises `TerritoryTaken`, `Invalid`."""
+    """Change some of a distributor's data; name and territory are the vendor's.
+
+    Raises `TerritoryTaken`, `NameTaken`, `Invalid`.
+    """
     vendors = caller.kind is PartnerKind.VENDOR
-    _change(distributor, values, _OF_DISTRIBUTOR | ({"name", "territory"} if vendors else set()))
+    await _change(db, distributor, values, _OF_DISTRIBUTOR | ({"name", "territory"} if vendors else set()))
     await db.flush()
     await _no_overlap(db, distributor)
     shown = show("distributor", distributor.id)
@@ -155,10 +159,15 @@ async def _no_overlap(db: AsyncSession, distributor: Distributor) -> None:
         raise TerritoryTaken(pointer="/territory")
 
 
-def _change(row: Msp | Distributor, values: Mapping[str, Any], allowed: frozenset[str]) -> None:
+async def _change(db: AsyncSession, row: Msp | Distributor, values: Mapping[str, Any], allowed: frozenset[str]) -> None:
+    table = type(row)
     for name, value in values.items():
         if name not in allowed:
             raise Invalid("This is not yours to change.", pointer=f"/{name}")
+        if value is None and not table.__table__.columns[name].nullable:
+            raise Invalid("This cannot be taken away.", pointer=f"/{name}")
+        if name == "name" and value != row.name:
+            await free_name(db, table, value)
         setattr(row, name, value)
 
 

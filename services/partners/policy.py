@@ -59,8 +59,9 @@ async def policy_of_msp(db: AsyncSession, msp_id: UUID, now: datetime) -> Policy
 
 async def set_policy(db: AsyncSession, level: Level, subject_id: UUID = PROGRAMME_ID, **values: int | None) -> None:
     """Set values of one level; those not named stay as they are, and None takes one back."""
-    change = insert(PolicyRow).values(level=level, subject_id=subject_id, **values)
-    await db.execute(change.on_conflict_do_update(index_elements=["level", "subject_id"], set_=values))
+    if values:
+        change = insert(PolicyRow).values(level=level, subject_id=subject_id, **values)
+        await db.execute(change.on_conflict_do_update(index_elements=["level", "subject_id"], set_=values))
 
 
 def _nearest(rows: dict[str, PolicyRow]) -> Policy:

@@ -34,7 +34,7 @@ class MspSuspended(Refusal):
 
 async def add_distributor(db: AsyncSession, *, name: str, zone: str, now: datetime) -> Distributor:
     """Appoint a distributor; its first period is the calendar month of `now` in its zone. Raises `NameTaken`."""
-    await _free_name(db, Distributor, name)
+    await free_name(db, Distributor, name)
     distributor = Distributor(id=new_id(now), name=name, zone=zone, created_at=now)
     db.add(distributor)
     await db.flush()
@@ -43,7 +43,7 @@ async def add_distributor(db: AsyncSession, *, name: str, zone: str, now: dateti
 
 async def add_msp(db: AsyncSession, *, name: str, distributor_id: UUID, now: datetime) -> Msp:
     """Add an approved MSP under a distributor; raises `NameTaken`."""
-    await _free_name(db, Msp, name)
+    await free_name(db, Msp, name)
     msp = Msp(id=new_id(now), name=name, created_at=now, approved_at=now)
     db.add(msp)
     await db.flush()
@@ -102,7 +102,7 @@ def begin_site_tenure(db: AsyncSession, *, site_id: UUID, msp_id: UUID, now: dat
     db.add(SiteTenure(site_id=site_id, msp_id=msp_id, from_at=now, until_at=None))
 
 
-async def _free_name(db: AsyncSession, table: type[Distributor] | type[Msp], name: str) -> None:
+async def free_name(db: AsyncSession, table: type[Distributor] | type[Msp], name: str) -> None:
     """Raise `NameTaken`; two at one instant are told apart by the table's constraint."""
     if await db.scalar(select(table.id).where(table.name == name)) is not None:
         raise NameTaken(pointer="/name")

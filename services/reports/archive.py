@@ -10,12 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services import partners
 from services.errors import Absent
-from services.partners import Distributor, Msp, Principal
+from services.partners import Distributor, Msp, PartnerKind, Principal
 from services.reports.counting import count_lines, receipts_of
 from services.reports.document import Document, Heading, compose
 from services.reports.lines import read_lines
 from services.reports.tables import ClosedPeriod, Report, ReportFile
-from services.reports.wording import language_of
+from services.reports.wording import Language, language_of
 from services.usage import Span, day_starts, period_containing, zone_data_version, zone_info
 
 
@@ -24,17 +24,21 @@ class IssuedReport:
     """An issued report, without its bytes."""
 
     report_id: UUID
+    msp_id: UUID
+    msp: str
     number: str
     month: str
     issued_at: datetime
     document_sha256: bytes
 
 
-async def provisional(db: AsyncSession, principal: Principal, now: datetime) -> Document:
-    """Give the present month's report as it would be if the month closed now."""
-    distributor_id = await partners.distributor_of(db, principal.msp_id, now)
+async def provisional(db: AsyncSession, caller: Principal, msp_id: UUID, now: datetime) -> Document:
+    """Give the present month's report of an MSP as it would be if the month closed now; raises `Absent`."""
+    msp = await partners.one_msp(db, caller, msp_id)
+    distributor_id = await partners.distributor_of(db, msp.id, now)
+    if caller.kind is PartnerKind.DISTRIBUTOR and caller.partner_id != distributor_id:
+        raise Absent
     distributor = await db.get_one(Distributor, distributor_id)
-    msp = await db.get_one(Msp, principal.msp_id)
     period = period_containing(distributor.zone, now)
     span = Span(period.starts_at, min(period.ends_at, now), now)
     rows = await read_lines(db, distributor_id, msp.id, span)
@@ -55,16 +59,36 @@ async def provisional(db: AsyncSession, principal: Principal, now: datetime) -> 
     return compose(heading, counted, (), await receipts_of(db, counted))
 
 
-async def issued(db: AsyncSession, principal: Principal, *, after: UUID | None, limit: int) -> Sequence[IssuedReport]:
-    """Give a page of the principal's issued reports, oldest first, beginning after one."""
+async def issued(
+    db: AsyncSession,
+    principal: Principal,
+    *,
+    after: UUID | None,
+    limit: int,
+    msp_id: UUID | None = None,
+    month: str | None = None,
+) -> Sequence[IssuedReport]:
+    """Give a page of the principal's issued reports, oldest first, beginning after one; of one MSP or month only."""
     period = (ClosedPeriod.distributor_id == Report.distributor_id) & (ClosedPeriod.starts_at == Report.starts_at)
     query = (
-        select(Report.id, Report.number, ClosedPeriod.month, Report.issued_at, Report.document_sha256)
+        select(
+            Report.id,
+            Report.msp_id,
+            Report.msp_name,
+            Report.number,
+            ClosedPeriod.month,
+            Report.issued_at,
+            Report.document_sha256,
+        )
         .join(ClosedPeriod, period)
         .where(partners.visible_chain(principal, Report.msp_id, Report.distributor_id), Report.issued_at.is_not(None))
         .order_by(Report.id)
         .limit(limit)
     )
+    if msp_id is not None:
+        query = query.where(Report.msp_id == msp_id)
+    if month is not None:
+        query = query.where(ClosedPeriod.month == month)
     rows = await db.execute(query if after is None else query.where(Report.id > after))
     return [IssuedReport(*row) for row in rows]  # type: ignore[arg-type]
 
@@ -72,11 +96,10 @@ async def issued(db: AsyncSession, principal: Principal, *, after: UUID | None, 
 async def file_of(db: AsyncSession, principal: Principal, report_id: UUID, form: str) -> bytes:
     """Give the bytes of one form of an issued report; raises `Absent` also for a stranger's.
 
-    `pdf` is the one in the MSP's own language.
+    `pdf` is the one in the reader's own language.
     """
     if form == "pdf":
-        msp = await db.get_one(Msp, principal.msp_id)
-        form = f"pdf.{language_of(msp.language)}"
+        form = f"pdf.{await _language(db, principal)}"
     content = await db.scalar(
         select(ReportFile.content)
         .join(Report, Report.id == ReportFile.report_id)
@@ -86,3 +109,11 @@ async def file_of(db: AsyncSession, principal: Principal, report_id: UUID, form:
     if content is None:
         raise Absent
     return content
+
+
+async def _language(db: AsyncSession, reader: Principal) -> Language:
+    if reader.kind is PartnerKind.VENDOR:
+        return language_of("")
+    language = Msp.language if reader.kind is PartnerKind.MSP else Distributor.language
+    table = Msp.id if reader.kind is PartnerKind.MSP else Distributor.id
+    return language_of(await db.scalar(select(language).where(table == reader.partner_id)) or "")

@@ -10,17 +10,18 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import exists, select
+from sqlalchemy import ColumnElement, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services import partners
+from services import delivery, ids, partners
 from services.errors import Absent, Invalid, Kind, Refusal
 from services.ids import new_id
 from services.keys import Key
-from services.partners import Principal
+from services.partners import VENDOR_ID, Distributor, Principal
 from services.reports.charging import ZERO
-from services.reports.corrections import charged_so_far, minus
+from services.reports.corrections import LATE_USAGE, charged_so_far, minus
 from services.reports.counting import count_lines
+from services.reports.document import TYPES
 from services.reports.tables import (
     Adjustment,
     ClosedPeriod,
@@ -33,7 +34,7 @@ from services.reports.tables import (
     VoidRequest,
 )
 from services.reports.writing import period_of
-from services.usage import Span, Three
+from services.usage import Span, Three, period_containing
 
 DISPUTE_WITHIN = timedelta(days=10)
 ANSWER_WITHIN = timedelta(days=10)
@@ -65,12 +66,32 @@ class AlreadyDisputed(Refusal):
     code = "already_disputed"
 
 
-class AlreadyDecided(Exception):
-    """This was decided already. (No route decides yet, so it is no refusal of the contract.)"""
+class ClaimDecided(Refusal):
+    """This was decided already."""
+
+    kind = Kind.CONFLICT
+    code = "claim_decided"
 
 
-class NotYetForVendor(Exception):
+class NotYetForVendor(Refusal):
     """The distributor still has time to answer; the vendor decides after that."""
+
+    kind = Kind.CONFLICT
+    code = "not_yet_for_vendor"
+
+
+class PeriodSettled(Refusal):
+    """This period is settled: nothing is excused later than 35 days after its end. Decide an adjustment instead."""
+
+    kind = Kind.CONFLICT
+    code = "period_settled"
+
+
+class LateUsageOpen(Refusal):
+    """What comes within 35 days of the period's end is corrected by itself; approve what comes later."""
+
+    kind = Kind.CONFLICT
+    code = "late_usage_open"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +122,7 @@ async def ask_void(db: AsyncSession, principal: Principal, asked: Stretch, now: 
         asked_at=now,
     )
     db.add(row)
+    _tell(db, "void.asked", ids.show("void", row.id), row, [distributor_id], now)
     await db.flush()
     return row
 
@@ -115,7 +137,7 @@ async def decide_void(
     actor: str,
     now: datetime,
 ) -> None:
-    """Grant or refuse a void, before the close only; raises `PeriodClosed`, `AlreadyDecided`, `Absent`."""
+    """Grant or refuse a void, before the close only; raises `PeriodClosed`, `ClaimDecided`, `Absent`."""
     row = await db.scalar(
         select(VoidRequest)
         .where(VoidRequest.id == request_id, VoidRequest.distributor_id == distributor_id)
@@ -125,35 +147,45 @@ async def decide_void(
         raise Absent
     await _check_open(db, distributor_id, row.from_at)
     if await db.get(VoidDecision, (row.site_id, row.id)) is not None:
-        raise AlreadyDecided
+        raise ClaimDecided
     decided = {"reason": reason, "actor": actor}
     db.add(VoidDecision(site_id=row.site_id, request_id=row.id, granted=granted, decided_at=now, **decided))
     if granted:
         stretch = Stretch(row.site_id, row.from_at, row.until_at, row.reason)
         db.add(_exclusion("void", stretch, actor, now))
+    _tell(db, "void.decided", ids.show("void", row.id), row, [row.msp_id], now)
     await db.flush()
 
 
-async def excuse(db: AsyncSession, asked: Stretch, *, actor: str, now: datetime) -> UUID:
-    """Excuse a stretch of a site (a trial, an own laboratory); what was charged for it becomes a correction."""
+async def excuse(db: AsyncSession, asked: Stretch, *, actor: str, now: datetime) -> Exclusion:
+    """Excuse a stretch of a site (a trial, an own laboratory); what was charged for it becomes a correction.
+
+    Raises `PeriodSettled`, `Invalid`.
+    """
     _check(asked)
+    await _check_unsettled(db, asked, now)
     row = _exclusion("excuse", asked, actor, now)
     db.add(row)
     await db.flush()
-    return row.id
+    return row
 
 
 async def withdraw_excuse(
     db: AsyncSession, site_id: UUID, excuse_id: UUID, *, reason: str, actor: str, now: datetime
-) -> None:
-    """Take an excuse back; raises `Absent`."""
+) -> Exclusion:
+    """Take an excuse back; raises `ClaimDecided` if it was, `PeriodSettled`, `Absent`."""
     row = await db.get(Exclusion, (site_id, excuse_id))
     if row is None or row.kind != "excuse":
         raise Absent
-    withdrawal = _exclusion("withdrawal", Stretch(site_id, row.from_at, row.until_at, reason), actor, now)
+    if await db.scalar(select(Exclusion.id).where(Exclusion.site_id == site_id, Exclusion.withdraws_id == excuse_id)):
+        raise ClaimDecided
+    stretch = Stretch(site_id, row.from_at, row.until_at, reason)
+    await _check_unsettled(db, stretch, now)
+    withdrawal = _exclusion("withdrawal", stretch, actor, now)
     withdrawal.withdraws_id = excuse_id
     db.add(withdrawal)
     await db.flush()
+    return withdrawal
 
 
 async def adjust(
@@ -167,13 +199,19 @@ async def adjust(
     actor: str,
     now: datetime,
 ) -> None:
-    """Decide a signed change to what a site was charged for a closed period; the next report holds it as a line."""
-    line = await db.get(ReportLine, (site_id, distributor_id, starts_at))
-    if line is None:
-        raise Absent
-    if quantities != ZERO:
-        db.add(_adjustment(line, quantities, reason, actor, now))
-        await db.flush()
+    """Decide a signed change to what a site was charged for a closed period; the next report holds it as a line.
+
+    Raises `Invalid` for one that changes nothing or takes back more than was charged, `Absent`.
+    """
+    line = await _line(db, site_id, distributor_id, starts_at)
+    if quantities == ZERO:
+        raise Invalid("This changes nothing.")
+    so_far = await _so_far(db, line)
+    for number, name in enumerate(TYPES):
+        if so_far[number] + quantities[number] < 0:
+            raise Invalid(f"No more than {so_far[number]} can be taken back.", pointer=f"/{name}")
+    db.add(_adjustment(line, quantities, reason, actor, now))
+    await db.flush()
 
 
 async def approve_late(
@@ -186,17 +224,23 @@ async def approve_late(
     actor: str,
     now: datetime,
 ) -> Three:
-    """Charge what came after the 35 days, as known now; gives the adjustment. Raises `Absent`."""
-    line = await db.get(ReportLine, (site_id, distributor_id, starts_at))
-    if line is None:
-        raise Absent
+    """Charge what came after the 35 days and was not approved before; gives the adjustment.
+
+    Raises `LateUsageOpen`, `Absent`.
+    """
+    line = await _line(db, site_id, distributor_id, starts_at)
     closed = await db.get_one(ClosedPeriod, (distributor_id, starts_at))
-    span = Span(closed.starts_at, closed.ends_at, now)
-    [counted] = await count_lines(
-        db, line.msp_id, distributor_id, period_of(closed), span, [line], terms_at=closed.cut_off_at
-    )
-    delta = minus(counted.charged, await _so_far(db, line))
-    await adjust(db, distributor_id, site_id, starts_at, delta, reason=reason, actor=actor, now=now)
+    accepted_until = closed.ends_at + LATE_USAGE
+    if now < accepted_until:
+        raise LateUsageOpen
+    approved = select(func.max(Adjustment.late_through_at)).where(*_adjustments_of(line))
+    known = await _charged_as_of(db, line, closed, await db.scalar(approved) or accepted_until, now)
+    delta = minus(await _charged_as_of(db, line, closed, now, now), known)
+    if delta != ZERO:
+        row = _adjustment(line, delta, reason, actor, now)
+        row.late_through_at = now
+        db.add(row)
+        await db.flush()
     return delta
 
 
@@ -237,6 +281,7 @@ async def dispute(
         opened_at=now,
     )
     db.add(row)
+    _tell(db, "dispute.opened", ids.show("dispute", row.id), row, [row.distributor_id, VENDOR_ID], now)
     await db.flush()
     return row
 
@@ -246,7 +291,7 @@ async def decide_dispute(
 ) -> None:
     """Answer as the distributor, or decide as the vendor; upheld, it becomes an adjustment to what was claimed.
 
-    Raises `DisputeTooLate`, `AlreadyDecided`, `NotYetForVendor`.
+    Raises `DisputeTooLate`, `ClaimDecided`, `NotYetForVendor`.
     """
     await db.get_one(Report, row.report_id, with_for_update=True)
     line = await db.get_one(ReportLine, (row.site_id, row.distributor_id, row.starts_at))
@@ -261,6 +306,8 @@ async def decide_dispute(
         delta = minus((row.server, row.workstation, row.server_plus), await _so_far(db, line))
         if delta != ZERO:
             db.add(_adjustment(line, delta, reason, actor, now))
+    told = [row.msp_id, VENDOR_ID if by == "distributor" else row.distributor_id]
+    _tell(db, "dispute.decided", ids.show("dispute", row.id), row, told, now)
     await db.flush()
 
 
@@ -283,9 +330,17 @@ async def decisions(db: AsyncSession, row: Dispute) -> Sequence[DisputeDecision]
     return found.all()
 
 
+def _tell(
+    db: AsyncSession, kind: str, shown: str, row: VoidRequest | Dispute, partner_ids: Sequence[UUID], now: datetime
+) -> None:
+    subject = {kind.partition(".")[0]: shown, "site": ids.show("site", row.site_id)}
+    for partner_id in partner_ids:
+        delivery.emit(db, partner_id=partner_id, kind=kind, subject=subject, now=now)
+
+
 def _check_turn(row: Dispute, answers: Sequence[DisputeDecision], by: By, now: datetime) -> None:
     if any(one.by in (by, "vendor") or one.upheld for one in answers):
-        raise AlreadyDecided
+        raise ClaimDecided
     answer_by = row.opened_at + ANSWER_WITHIN
     if by == "distributor" and now >= answer_by:
         raise DisputeTooLate
@@ -314,18 +369,51 @@ async def _check_open(db: AsyncSession, distributor_id: UUID, at: datetime) -> N
         raise PeriodClosed
 
 
+async def _check_unsettled(db: AsyncSession, asked: Stretch, now: datetime) -> None:
+    """Refuse a stretch in which a period begins that no correction reaches any more."""
+    msp_id = await db.scalar(select(Key.msp_id).where(Key.site_id == asked.site_id).limit(1))
+    if msp_id is None:
+        raise Absent
+    distributor = await db.get_one(Distributor, await partners.distributor_of(db, msp_id, now))
+    if period_containing(distributor.zone, asked.from_at).ends_at + LATE_USAGE <= now:
+        raise PeriodSettled
+
+
+async def _line(db: AsyncSession, site_id: UUID, distributor_id: UUID, starts_at: datetime) -> ReportLine:
+    """Give a line of a closed period, locked by its report: what is decided of one is decided in turn."""
+    line = await db.get(ReportLine, (site_id, distributor_id, starts_at))
+    if line is None:
+        raise Absent
+    own = (Report.distributor_id == distributor_id, Report.starts_at == starts_at, Report.msp_id == line.msp_id)
+    await db.execute(select(Report.id).where(*own).with_for_update())
+    return line
+
+
+async def _charged_as_of(
+    db: AsyncSession, line: ReportLine, closed: ClosedPeriod, cut_off_at: datetime, now: datetime
+) -> Three:
+    """Give what a line would be charged by what had come until an instant, as excused until now."""
+    span = Span(closed.starts_at, closed.ends_at, cut_off_at)
+    [counted] = await count_lines(
+        db, line.msp_id, line.distributor_id, period_of(closed), span, [line],
+        terms_at=closed.cut_off_at, decided_by=now,
+    )  # fmt: skip
+    return counted.charged
+
+
+def _adjustments_of(line: ReportLine) -> tuple[ColumnElement[bool], ...]:
+    return (
+        Adjustment.site_id == line.site_id,
+        Adjustment.distributor_id == line.distributor_id,
+        Adjustment.starts_at == line.starts_at,
+    )
+
+
 async def _so_far(db: AsyncSession, line: ReportLine) -> Three:
     """Give what was charged, with the adjustments that are decided and not yet in a report."""
     key = ([line.site_id], line.distributor_id, line.starts_at)
     so_far = (await charged_so_far(db, *key, adjusted=False)).get(line.site_id, ZERO)
-    rows = await db.scalars(
-        select(Adjustment).where(
-            Adjustment.site_id == line.site_id,
-            Adjustment.distributor_id == line.distributor_id,
-            Adjustment.starts_at == line.starts_at,
-        )
-    )
-    for row in rows:
+    for row in await db.scalars(select(Adjustment).where(*_adjustments_of(line))):
         so_far = minus(so_far, (-row.server, -row.workstation, -row.server_plus))
     return so_far
 
@@ -356,4 +444,5 @@ def _adjustment(line: ReportLine, quantities: Three, reason: str, actor: str, no
         reason=reason,
         actor=actor,
         decided_at=now,
+        late_through_at=None,
     )

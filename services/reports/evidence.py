@@ -9,10 +9,10 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.errors import Absent
 from services.partners import Principal
 from services.reports.counting import count_lines
-from services.reports.tables import ClosedPeriod, Report, ReportLine
+from services.reports.docket import line_of
+from services.reports.tables import ClosedPeriod
 from services.reports.writing import period_of, span_of
 from services.usage import Maker, UsageEntry
 
@@ -48,14 +48,9 @@ class PeakEvidence:
 
 async def evidence_of(db: AsyncSession, principal: Principal, report_id: UUID, site_id: UUID) -> list[PeakEvidence]:
     """Give the evidence of one line of an issued report; raises `Absent` also for a stranger's."""
-    report = await db.get(Report, report_id)
-    if report is None or report.issued_at is None or report.msp_id != principal.msp_id:
-        raise Absent
-    row = await db.get(ReportLine, (site_id, report.distributor_id, report.starts_at))
-    if row is None or row.msp_id != report.msp_id:
-        raise Absent
-    closed = await db.get_one(ClosedPeriod, (report.distributor_id, report.starts_at))
-    [counted] = await count_lines(db, report.msp_id, report.distributor_id, period_of(closed), span_of(closed), [row])
+    row = await line_of(db, principal, report_id, site_id)
+    closed = await db.get_one(ClosedPeriod, (row.distributor_id, row.starts_at))
+    [counted] = await count_lines(db, row.msp_id, row.distributor_id, period_of(closed), span_of(closed), [row])
     return [
         PeakEvidence(
             name, peak.value, peak.at, peak.active, await _around(db, site_id, peak.made_by, closed.cut_off_at)

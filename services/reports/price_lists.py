@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.errors import Absent, Invalid
@@ -25,9 +25,11 @@ async def set_terms(
     db: AsyncSession, distributor_id: UUID, *, no_data: NoData, shows_amounts: bool, actor: str, now: datetime
 ) -> None:
     """Choose what a distributor charges where nothing is known, and whether its MSPs see amounts; from now on."""
+    last = select(func.max(BillingTerms.recorded_at)).where(BillingTerms.distributor_id == distributor_id)
+    at = _after(await db.scalar(last), now)
     db.add(
         BillingTerms(
-            distributor_id=distributor_id, recorded_at=now, no_data=no_data, shows_amounts=shows_amounts, actor=actor
+            distributor_id=distributor_id, recorded_at=at, no_data=no_data, shows_amounts=shows_amounts, actor=actor
         )
     )
     await db.flush()
@@ -43,7 +45,7 @@ async def set_prices(
     tiers: Mapping[str, Sequence[Tier]],
     actor: str,
     now: datetime,
-) -> UUID:
+) -> PriceList:
     """Record a price list in force from the period of a month on; raises `Invalid`.
 
     A later list of the same month takes its place for what is not yet stated; issued statements never change.
@@ -64,7 +66,7 @@ async def set_prices(
         for tier in own:
             db.add(Price(list_id=row.id, type=name, from_units=tier.from_units, price=tier.price))
     await db.flush()
-    return row.id
+    return row
 
 
 async def rates_for(db: AsyncSession, distributor_id: UUID, msp_id: UUID, month: str, at: datetime) -> Rates | None:
@@ -77,7 +79,9 @@ async def rates_for(db: AsyncSession, distributor_id: UUID, msp_id: UUID, month:
             PriceList.from_month <= month,
             PriceList.recorded_at <= at,
         )
-        .order_by(PriceList.msp_id.is_(None), PriceList.from_month.desc(), PriceList.recorded_at.desc())
+        .order_by(
+            PriceList.msp_id.is_(None), PriceList.from_month.desc(), PriceList.recorded_at.desc(), PriceList.id.desc()
+        )
         .limit(1)
     )
     chosen = rows.first()
@@ -96,18 +100,20 @@ async def record_invoice(
     msp_id: UUID,
     *,
     number: str,
-    invoiced_on: datetime,
+    invoiced_on: date,
     actor: str,
     now: datetime,
 ) -> None:
     """Record the invoice that was written from a statement for an MSP; later corrections cite it."""
+    own = (Invoice.statement_id == statement.id, Invoice.msp_id == msp_id)
+    at = _after(await db.scalar(select(func.max(Invoice.recorded_at)).where(*own)), now)
     db.add(
         Invoice(
             statement_id=statement.id,
             msp_id=msp_id,
-            recorded_at=now,
+            recorded_at=at,
             number=number,
-            invoiced_on=invoiced_on.date(),
+            invoiced_on=invoiced_on,
             actor=actor,
         )
     )
@@ -165,6 +171,11 @@ def _check(currency: str, from_month: str, tiers: Mapping[str, Sequence[Tier]]) 
             raise Invalid("The tiers of a type begin at 0 and differ.", pointer=f"/prices/{name}")
         if any(_places(tier.price) > _PLACES_MAX or tier.price < 0 for tier in own):
             raise Invalid("A price has at most six places and is not negative.", pointer=f"/prices/{name}")
+
+
+def _after(last: datetime | None, now: datetime) -> datetime:
+    """Give the instant of a new row: after the last one, also within one instant."""
+    return now if last is None else max(now, last + timedelta(microseconds=1))
 
 
 def _places(price: Decimal) -> int:

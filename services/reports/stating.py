@@ -154,7 +154,7 @@ async def _state_all(
         if lines is None:
             held.append((msp.name, "price_missing"))
             continue
-        lines += await _price_corrections(db, closed, msp.id, at)
+        lines += await _price_corrections(db, closed, report, at)
         kept[msp.id] = lines
         stated.append(Stated(msp.id, _identity(msp), report.number, [line for line, *_ in lines]))
     return stated, kept, held
@@ -245,7 +245,7 @@ async def _as_then(
     )
 
 
-async def _price_corrections(db: AsyncSession, closed: ClosedPeriod, msp_id: UUID, at: datetime) -> Kept:
+async def _price_corrections(db: AsyncSession, closed: ClosedPeriod, report: Report, at: datetime) -> Kept:
     settled = exists().where(StatementLine.price_correction_id == PriceCorrection.id)
     rows = await db.execute(
         select(PriceCorrection, Statement, ClosedPeriod.month)
@@ -256,7 +256,7 @@ async def _price_corrections(db: AsyncSession, closed: ClosedPeriod, msp_id: UUI
         )
         .where(
             PriceCorrection.distributor_id == closed.distributor_id,
-            PriceCorrection.msp_id == msp_id,
+            PriceCorrection.msp_id == report.msp_id,
             PriceCorrection.recorded_at <= at,
             ~settled,
         )
@@ -264,7 +264,7 @@ async def _price_corrections(db: AsyncSession, closed: ClosedPeriod, msp_id: UUI
     )
     lines: Kept = []
     for row, statement, month in rows.all():
-        invoice = await _invoice(db, statement.id, msp_id)
+        invoice = await _invoice(db, statement.id, report.msp_id)
         line = StatedLine(
             origin="price",
             month=month,
@@ -278,7 +278,7 @@ async def _price_corrections(db: AsyncSession, closed: ClosedPeriod, msp_id: UUI
             invoiced_on=invoice.invoiced_on.isoformat() if invoice else None,
             reason=row.reason,
         )
-        lines.append((line, None, statement.starts_at, row.id))
+        lines.append((line, report.id, statement.starts_at, row.id))
     return lines
 
 

@@ -159,7 +159,10 @@ class Charge(Row):
 
 
 class Adjustment(Row):
-    """A decided, signed change to what is charged for a site and period; the next report holds it as a line."""
+    """A decided, signed change to what is charged for a site and period; the next report holds it as a line.
+
+    `late_through_at`: it charges what had come by then, for usage that came later than 35 days and was approved.
+    """
 
     __tablename__ = "adjustments"
 
@@ -174,6 +177,7 @@ class Adjustment(Row):
     reason: Mapped[str]
     actor: Mapped[str]
     decided_at: Mapped[datetime]
+    late_through_at: Mapped[datetime | None]
 
     __table_args__ = (Index(None, "distributor_id", "decided_at"),)
 

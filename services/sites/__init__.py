@@ -27,7 +27,6 @@ from services.sites.heartbeat import (
     DeployedMismatch,
     Heartbeat,
     LineBroken,
-    Origin,
     Result,
 )
 from services.sites.idle import PREPARE, Idle, advance_idle, genuine_echo, perhaps_idle
@@ -78,7 +77,6 @@ __all__ = [
     "LineBroken",
     "Liveness",
     "Namesake",
-    "Origin",
     "Pace",
     "Place",
     "Refused",

@@ -107,14 +107,13 @@ async def _tell_back(db: AsyncSession, errand: Errand) -> None:
 
 async def _look_for_clone(db: AsyncSession, errand: Errand) -> None:
     site_id, installation_id, line = errand.line_id
-    origin = errand.beat.origin
     await clones.sighted(
         db,
         site_id,
         installation_id,
         line,
-        address=origin.address if origin else None,
-        hostname=origin.hostname if origin else None,
+        address=errand.beat.address(),
+        hostname=errand.beat.hostname,
         now=errand.now,
     )
     key = await keys.of_site_for_update(db, site_id)

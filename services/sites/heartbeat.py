@@ -3,7 +3,7 @@
 `decide` gives one of the outcomes below; `services.sites.intake` reads the heads before and stores the outcome after.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from struct import Struct
@@ -39,14 +39,6 @@ class DeployedMismatch(Refusal):
     code = "deployed_mismatch"
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """From where a heartbeat came, for telling clones apart."""
-
-    address: str | None
-    hostname: str | None
-
-
 class Backups(NamedTuple):
     """How many of a site's backups are in order, warned, failed, overdue."""
 
@@ -69,6 +61,10 @@ class Result:
     text: str
 
 
+def _nowhere() -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
     """A well-formed heartbeat. `numbered` tells that the site numbers its changes itself."""
@@ -85,7 +81,9 @@ class Heartbeat:
     numbered: bool = False
     more: bool = False
     resume: bool = False
-    origin: Origin | None = None
+    # For telling clones apart. The address is asked for only where it is kept: an idle heartbeat pays nothing for it.
+    hostname: str | None = None
+    address: Callable[[], str | None] = _nowhere
     backups: Backups | None = None
     results: Sequence[Result] = ()
     next_credential_sha256: bytes | None = None

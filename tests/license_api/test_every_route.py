@@ -16,10 +16,12 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from sqlalchemy import select
 
+from license_api.console.route import PageRoute
 from services import delivery, ids, partners
 from services.keys import Key
 from services.partners import PartnerKind, Role
-from services.reports.tables import ClosedPeriod, Report, ReportFile, ReportLine
+from services.reports.billing_tables import BillingTerms, Statement, StatementFile, StatementLine
+from services.reports.tables import ClosedPeriod, Dispute, Exclusion, Report, ReportFile, ReportLine, VoidRequest
 from tests.support.people import Headers, person, session_of
 from tests.support.world import World
 
@@ -50,6 +52,13 @@ class Rule:
 _CHAIN = frozenset({MSP, DISTRIBUTOR, VENDOR})
 _DISPUTE = {"server": 1, "workstation": 0, "server_plus": 0, "reason": "one less"}
 _VOID = {"from_at": "2199-03-01T00:00:00Z", "until_at": "2199-03-01T01:00:00Z", "reason": "by mistake"}
+_ABOVE = frozenset({DISTRIBUTOR, VENDOR})
+_ADJUSTMENT = {"server": 1, "workstation": 0, "server_plus": 0, "reason": "one more"}
+_DECISION = {"granted": False, "reason": "no"}
+_TERMS = {"no_data": "last_known", "shows_amounts": True}
+_PRICES = {"currency": "EUR", "from_month": "2026-03", "prices": {"server": [{"from_units": 0, "price": "4.50"}]}}
+_INVOICE = {"msp_id": "{own_msp}", "number": "12/2026", "invoiced_on": "2026-04-02"}
+_CORRECTION = {"msp_id": "{own_msp}", "amount": "-1.50", "reason": "wrong price"}
 _USER = {"role": "viewer"}
 _APPROVAL = {"name": "Another name"}
 
@@ -113,8 +122,40 @@ RULES: dict[tuple[str, str], Rule] = {
     ),
     ("GET", "/v1/reports/provisional"): Rule(kinds=frozenset({MSP})),
     ("GET", "/v1/reports"): Rule(),
+    ("GET", "/v1/msps/{msp_id}/reports/provisional"): Rule(sees=_CHAIN),
+    ("GET", "/v1/reports/{report_id}/amounts"): Rule(sees=_CHAIN),
+    ("POST", "/v1/reports/{report_id}/lines/{site_id}/adjustments"): Rule(
+        MEMBER, _ABOVE, _ADJUSTMENT, good=201, sees=_CHAIN
+    ),
+    ("POST", "/v1/reports/{report_id}/lines/{site_id}/late-usage"): Rule(
+        MEMBER, frozenset({DISTRIBUTOR}), {"reason": "agreed"}, good=409, sees=_CHAIN
+    ),
+    ("GET", "/v1/sites/{site_id}/exclusions"): Rule(sees=_CHAIN),
+    ("POST", "/v1/sites/{site_id}/excuses"): Rule(MEMBER, _ABOVE, _VOID, good=201, sees=_CHAIN),
+    ("POST", "/v1/sites/{site_id}/excuses/{excuse_id}/withdrawal"): Rule(
+        MEMBER, _ABOVE, {"reason": "no trial"}, good=201, again=409, sees=_CHAIN
+    ),
+    ("GET", "/v1/voids"): Rule(),
+    ("POST", "/v1/voids/{void_id}/decision"): Rule(
+        MEMBER, frozenset({DISTRIBUTOR}), _DECISION, good=201, again=409, sees=_CHAIN
+    ),
+    ("GET", "/v1/disputes"): Rule(),
+    ("POST", "/v1/disputes/{dispute_id}/decision"): Rule(MEMBER, _ABOVE, _DECISION, good=201, again=409, sees=_CHAIN),
+    ("GET", "/v1/billing-terms"): Rule(kinds=frozenset({DISTRIBUTOR})),
+    ("PUT", "/v1/billing-terms"): Rule(MEMBER, frozenset({DISTRIBUTOR}), _TERMS),
+    ("GET", "/v1/price-lists"): Rule(kinds=_ABOVE),
+    ("POST", "/v1/price-lists"): Rule(MEMBER, frozenset({DISTRIBUTOR}), _PRICES, good=201),
+    ("GET", "/v1/statements"): Rule(kinds=_ABOVE),
+    ("GET", "/v1/statements/{statement_id}"): Rule(kinds=_ABOVE, sees=_CHAIN),
+    ("GET", "/v1/statements/{statement_id}/{form}"): Rule(kinds=_ABOVE, sees=_CHAIN),
+    ("POST", "/v1/statements/{statement_id}/invoices"): Rule(
+        MEMBER, frozenset({DISTRIBUTOR}), _INVOICE, good=201, sees=_CHAIN
+    ),
+    ("POST", "/v1/statements/{statement_id}/price-corrections"): Rule(
+        MEMBER, frozenset({DISTRIBUTOR}), _CORRECTION, good=201, sees=_CHAIN
+    ),
     ("GET", "/v1/reports/{report_id}/{form}"): Rule(sees=_CHAIN),
-    ("GET", "/v1/reports/{report_id}/lines/{site_id}/evidence"): Rule(kinds=frozenset({MSP}), sees=_CHAIN),
+    ("GET", "/v1/reports/{report_id}/lines/{site_id}/evidence"): Rule(sees=_CHAIN),
     ("POST", "/v1/reports/{report_id}/lines/{site_id}/dispute"): Rule(
         MEMBER, frozenset({MSP}), _DISPUTE, good=201, again=409, sees=_CHAIN
     ),
@@ -203,9 +244,11 @@ class Chain:
 
 
 def routes(app: FastAPI) -> set[tuple[str, str]]:
+    """Those of the API; the console's pages are in tests/console/test_every_page.py."""
     return {
         (method, route.path)
         for route in _all_routes(app.routes)
+        if not isinstance(route, PageRoute)
         for method in route.methods or ()
         if method not in ("HEAD", "OPTIONS")
     }
@@ -248,7 +291,7 @@ async def test_each_role_may_do_what_the_table_says_with_its_own_a_stranger_s_an
                 continue
             chain = theirs if wanted == "foreign" else await _fresh(world, ours, caller[0], rule)
             url = _fill(path, {} if wanted == "absent" else chain_ids(chain, caller[0], table)) + table.query
-            answer = await client.request(method, url, json=_body(table, theirs), headers=headers)
+            answer = await client.request(method, url, json=_body(table, ours, theirs), headers=headers)
             expected = _expected(table, caller, wanted)
             assert answer.status_code in expected, (caller, wanted, answer.status_code, answer.text)
 
@@ -265,12 +308,13 @@ def chain_ids(chain: Chain, kind: PartnerKind, table: Rule) -> dict[str, str]:
     return {**chain.of[kind], **chain.ids} if table.sees else {**chain.ids, **chain.of[kind]}
 
 
-def _body(table: Rule, theirs: Chain) -> Any:
+def _body(table: Rule, ours: Chain, theirs: Chain) -> Any:
     if table.body is None:
         return None
     known = {
         "{other}": theirs.ids["distributor_id"],
         "{other_msp}": theirs.ids["msp_id"],
+        "{own_msp}": ours.ids["msp_id"],
         "{fresh}": secrets.token_hex(4),
     }
     return {name: known.get(value, value) if isinstance(value, str) else value for name, value in table.body.items()}
@@ -279,7 +323,18 @@ def _body(table: Rule, theirs: Chain) -> Any:
 def _fill(path: str, known: Mapping[str, str]) -> str:
     for name in ("key", "site", "report", "registration", "distributor", "msp", "replacement", "user", "invitation"):
         path = path.replace("{" + f"{name}_id" + "}", known.get(f"{name}_id", f"{name}_{_ABSENT}"))
-    for name in ("token", "endpoint", "delivery", "session", "command", "refusal"):
+    for name in (
+        "token",
+        "endpoint",
+        "delivery",
+        "session",
+        "command",
+        "refusal",
+        "statement",
+        "void",
+        "dispute",
+        "excuse",
+    ):
         path = path.replace("{" + f"{name}_id" + "}", known.get(f"{name}_id", f"{name}_{_ABSENT}"))
     path = path.replace("{installation_id}", "00000000-0000-4000-8000-000000000000")
     return path.replace("{form}", "json").replace("{move_id}", f"move_{_ABSENT}")
@@ -300,6 +355,7 @@ async def _chain(world: World, name: str) -> Chain:
         "site_id": ids.show("site", machine.site_id),
         "report_id": ids.show("report", await _issued_report(world, key, distributor.id)),
     }
+    chain.ids |= await _claims(world, chain, distributor.id, msp.id, machine.site_id)
     for kind, partner_id in ((MSP, msp.id), (DISTRIBUTOR, distributor.id), (VENDOR, partners.VENDOR_ID)):
         chain.of[kind] = {"partner": str(partner_id)}
     return chain
@@ -404,6 +460,35 @@ def _report_line(key: Key, report: Report) -> ReportLine:
         gaps=[],
         flags=[],
     )
+
+
+async def _claims(world: World, chain: Chain, distributor_id: UUID, msp_id: UUID, site_id: UUID) -> dict[str, str]:
+    """A statement, a void, a dispute and an excuse."""
+    now = world.clock()
+    report_id = ids.read("report", chain.ids["report_id"])
+    assert report_id is not None
+    shared = {"site_id": site_id, "reason": "r", "actor": "a"}
+    stretch = {"from_at": now + timedelta(days=60), "until_at": now + timedelta(days=61)}
+    of = {"distributor_id": distributor_id, "msp_id": msp_id}
+    void = VoidRequest(id=ids.new_id(now), asked_at=now, **shared, **stretch, **of)
+    counts = {"server": 1, "workstation": 0, "server_plus": 0}
+    dispute = Dispute(id=ids.new_id(now), report_id=report_id, starts_at=now, opened_at=now, **counts, **shared, **of)
+    excuse = Exclusion(
+        id=ids.new_id(now), kind="excuse", from_at=now, until_at=now + timedelta(days=1), recorded_at=now, **shared
+    )
+    month = {"starts_at": now, "part": 1, "issued_at": now, "document": b"{}", "document_sha256": b"\0" * 32}
+    statement = Statement(id=ids.new_id(now), distributor_id=distributor_id, **month)
+    async with world.sessions.begin() as db:
+        db.add_all([void, dispute, excuse, statement])
+        await db.flush()
+        db.add(StatementFile(statement_id=statement.id, form="json", content=b"{}", sha256=b"\0" * 32))
+        line = {"position": 1, "msp_id": msp_id, "report_id": report_id, "starts_at": now, "origin": "report"}
+        priced = {"type": "server", "quantity": 1, "unit_price": 2, "amount": 2, "currency": "EUR"}
+        db.add(StatementLine(statement_id=statement.id, **line, **priced))
+        db.add(BillingTerms(distributor_id=distributor_id, recorded_at=now, no_data="nothing", shows_amounts=True,
+                            actor="a"))  # fmt: skip
+    made = {"void": void.id, "dispute": dispute.id, "excuse": excuse.id, "statement": statement.id}
+    return {f"{name}_id": ids.show(name, one) for name, one in made.items()}
 
 
 async def _registration(world: World) -> str:

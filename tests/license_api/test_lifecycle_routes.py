@@ -78,3 +78,14 @@ async def test_a_site_shows_its_ladder_and_its_flags(
     site = (await client.get(f"/v1/sites/{ids.show('site', machine.site_id)}", headers=ours)).json()
     assert site["warn_at"] < site["final_at"] < site["disable_at"]
     assert (site["flags"], site["held"]) == ([], False)
+
+
+async def test_a_change_of_nothing_changes_nothing_and_a_time_has_its_offset(
+    client: httpx.AsyncClient, ours: dict[str, str]
+) -> None:
+    at = f"/v1/keys/{(await made(client, ours))['id']}"
+    policy = await client.patch(f"{at}/policy", json={}, headers=ours)
+    assert (policy.status_code, policy.json()["standalone_seats"]) == (200, 5)
+    problem(
+        await client.post(f"{at}/snooze", json={"until": "2026-03-11T09:00:00"}, headers=ours), 422, "request_invalid"
+    )

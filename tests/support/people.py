@@ -7,6 +7,7 @@ from services.partners import VENDOR_ID, Origin, Partner, PartnerKind, Role, Use
 from tests.support.world import World
 
 PASSWORD = "correct horse battery staple"
+TOTP_SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 Headers = dict[str, str]
 
 
@@ -26,7 +27,7 @@ async def person(
             now=world.clock(),
         )
         if kind is PartnerKind.VENDOR:
-            user.totp_sealed = world.desk.vault.seal(b"JBSWY3DPEHPK3PXP", user.id.bytes)
+            user.totp_sealed = world.desk.vault.seal(TOTP_SECRET.encode(), user.id.bytes)
             user.totp_confirmed_at = world.clock()
     return user
 

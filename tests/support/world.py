@@ -161,7 +161,7 @@ class World:
 
     async def provisional(self, db: AsyncSession) -> Document:
         principal = partners.Principal(self.msp.id, self.msp.id)
-        return await reports.provisional(db, principal, self.clock())
+        return await reports.provisional(db, principal, self.msp.id, self.clock())
 
     async def line_now(self) -> dict[str, Any]:
         """The only line of the provisional report."""

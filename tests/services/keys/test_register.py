@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import func, select, update
 
-from services import keys
+from services import keys, partners
 from services.errors import Absent
 from services.keys import KeyMalformed, KeyNameTaken, KeyState, KeyUnknown
 from services.keys.tables import KeyEvent
@@ -81,3 +81,13 @@ async def test_events_of_one_instant_keep_the_order_in_which_they_happened(world
     async with world.sessions() as db:
         events = [event.event for event in await keys.timeline(db, issued.key)]
     assert events == ["issued", *["disabled", "enabled"] * 6]
+
+
+async def test_a_key_is_found_by_the_state_that_it_shows_also_when_its_msp_is_suspended(world: World) -> None:
+    issued = await world.key()
+    principal = partners.Principal(world.msp.id, world.msp.id, at=world.clock())
+    async with world.sessions.begin() as db:
+        await db.execute(update(keys.Key).values(msp_suspended_at=world.clock(), msp_reason="unpaid"))
+        for state in KeyState:
+            found = await keys.visible_keys(db, principal, after=None, limit=10, state=state)
+            assert [key.id for key in found] == ([issued.key.id] if state is KeyState.SUSPENDED else []), state

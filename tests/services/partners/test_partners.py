@@ -2,11 +2,15 @@
 
 from datetime import timedelta
 
+import httpx
 import pytest
 
 from services import partners
 from services.errors import Absent, Unauthenticated
-from services.partners import Policy
+from services.ids import show
+from services.partners import PartnerKind, Policy
+from tests.support.people import signed_in
+from tests.support.problems import problem
 from tests.support.world import World
 
 
@@ -58,3 +62,18 @@ async def test_an_msp_has_its_distributor_from_the_start_of_its_tenure(world: Wo
         assert await partners.distributor_of(db, world.msp.id, world.clock()) == world.distributor.id
         with pytest.raises(Absent):
             await partners.distributor_of(db, world.msp.id, world.clock() - timedelta(seconds=1))
+
+
+async def test_what_a_partner_must_have_cannot_be_taken_away_and_a_name_is_one_s_own(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    vendor = await signed_in(world, PartnerKind.VENDOR)
+    other, msp = await world.another_distributor("Nord"), await world.another_msp("Baltica")
+    for url in (f"/v1/distributors/{show('distributor', other.id)}", f"/v1/msps/{show('msp', msp.id)}"):
+        for name in ("name", "language"):
+            answer = await client.patch(url, json={name: None}, headers=vendor)
+            problem(answer, 422, "request_invalid")
+        taken = world.distributor.name if "distributors" in url else world.msp.name
+        problem(await client.patch(url, json={"name": taken}, headers=vendor), 409, "name_taken")
+        gone = await client.patch(url, json={"address": None}, headers=vendor)
+        assert gone.status_code == 200

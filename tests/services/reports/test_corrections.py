@@ -11,7 +11,15 @@ from services import reports
 from services.errors import Invalid
 from services.partners import Principal
 from services.partners.tables import MspTenure
-from services.reports.claims import AlreadyDecided, AlreadyDisputed, DisputeTooLate, NotYetForVendor, PeriodClosed
+from services.reports.claims import (
+    AlreadyDisputed,
+    ClaimDecided,
+    DisputeTooLate,
+    LateUsageOpen,
+    NotYetForVendor,
+    PeriodClosed,
+    PeriodSettled,
+)
 from services.reports.tables import Charge, Dispute
 from services.usage import Span
 from tests.support.clock import START
@@ -175,7 +183,7 @@ async def test_a_void_is_refused_after_the_close_and_decided_once(world: World) 
     async with world.sessions.begin() as db:
         await reports.decide_void(db, world.distributor.id, request.id, **decision)
     async with world.sessions.begin() as db:
-        with pytest.raises(AlreadyDecided):
+        with pytest.raises(ClaimDecided):
             await reports.decide_void(db, world.distributor.id, request.id, **decision)
     assert (await close_at(world, APRIL))["lines"][0]["charged"]["server"] == 90
     async with world.sessions.begin() as db:
@@ -273,7 +281,7 @@ async def test_an_excuse_set_after_the_close_becomes_a_correction_and_its_withdr
     await close_at(world, APRIL)
     stretch = reports.Stretch(machine.site_id, MARCH, APRIL, "prova")
     async with world.sessions.begin() as db:
-        excuse_id = await reports.excuse(db, stretch, actor="anna", now=world.clock())
+        excuse_id = (await reports.excuse(db, stretch, actor="anna", now=world.clock())).id
     [line] = (await close_at(world, MAY))["corrections"]
     assert (line["origin"], line["quantities"]["server"], line["reason"]) == ("excused", -3, "prova")
     async with world.sessions.begin() as db:
@@ -314,3 +322,41 @@ async def test_an_estimate_that_was_wrong_is_replaced(world: World) -> None:
     [line] = (await close_at(world, JUNE))["corrections"]
     assert (line["origin"], line["month"], line["quantities"]["server"]) == ("estimate_replaced", "2026-04", -2)
     assert await charged(world, machine, APRIL) == (1, 0, 0)
+
+
+# --- decided with bounds ---------------------------------------------------------------------------------------
+
+
+async def test_late_usage_is_approved_only_after_the_35_days_and_each_piece_once(world: World) -> None:
+    machine = await silent_over_the_close(world)
+    await close_at(world, APRIL)
+    arguments = (world.distributor.id, machine.site_id, MARCH)
+    said: dict[str, Any] = {"reason": "r", "actor": "anna"}
+    world.clock.now = APRIL + 2 * DAY
+    await world.beat(machine, (3, 0, 0), [change(2, APRIL - DAY, (8, 0, 0)), change(3, APRIL - HOUR, (3, 0, 0))])
+    async with world.sessions.begin() as db:
+        with pytest.raises(LateUsageOpen):
+            await reports.approve_late(db, *arguments, **said, now=world.clock())
+    for expected in ((0, 0, 0), (0, 0, 0)):
+        async with world.sessions.begin() as db:
+            assert await reports.approve_late(db, *arguments, **said, now=APRIL + 36 * DAY) == expected
+    await close_at(world, MAY)
+    assert await charged(world, machine, MARCH) == (8, 0, 0)
+
+
+async def test_an_adjustment_takes_back_no_more_than_was_charged(world: World) -> None:
+    machine = await silent_over_the_close(world)
+    await close_at(world, APRIL)
+    async with world.sessions.begin() as db:
+        with pytest.raises(Invalid):
+            await reports.adjust(
+                db, world.distributor.id, machine.site_id, MARCH, (-4, 0, 0), reason="r", actor="a", now=APRIL
+            )
+
+
+async def test_nothing_is_excused_once_its_period_is_settled(world: World) -> None:
+    machine = await silent_over_the_close(world)
+    async with world.sessions.begin() as db:
+        with pytest.raises(PeriodSettled):
+            stretch = reports.Stretch(machine.site_id, MARCH, APRIL, "prova")
+            await reports.excuse(db, stretch, actor="anna", now=APRIL + 35 * DAY)

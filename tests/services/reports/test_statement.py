@@ -169,7 +169,7 @@ async def test_a_correction_is_at_the_original_price_and_cites_statement_and_inv
     async with world.sessions.begin() as db:
         [row] = await db.scalars(select(Statement))
         await reports.record_invoice(
-            db, row, world.msp.id, number="12/2026", invoiced_on=world.clock(), actor="anna", now=world.clock()
+            db, row, world.msp.id, number="12/2026", invoiced_on=world.clock().date(), actor="anna", now=world.clock()
         )
     world.clock.now = APRIL + 2 * DAY
     await world.beat(machine, (0, 0, 0), [change(2, APRIL - DAY, (8, 0, 0)), change(3, APRIL - HOUR, (0, 0, 0))])

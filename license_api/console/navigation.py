@@ -1,0 +1,59 @@
+"""The way round: every room that a person may enter, in the groups in which the menu shows them."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from license_api.console.language import N_
+from services.partners import PartnerKind, Right
+
+if TYPE_CHECKING:
+    from license_api.console.visit import Visit
+
+_EVERYBODY = frozenset(PartnerKind)
+_MSP = frozenset({PartnerKind.MSP})
+_VENDOR = frozenset({PartnerKind.VENDOR})
+_ABOVE = frozenset({PartnerKind.VENDOR, PartnerKind.DISTRIBUTOR})
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A line of the menu."""
+
+    name: str
+    path: str
+    right: Right | None = None
+    kinds: frozenset[PartnerKind] = _EVERYBODY
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rooms that belong together."""
+
+    name: str
+    rooms: tuple[Room, ...]
+
+
+GROUPS = (
+    Group(
+        N_("Operations"),
+        (
+            Room(N_("Needs you"), "/", Right.SITES_READ),
+            Room(N_("Sites"), "/sites", Right.SITES_READ),
+        ),
+    ),
+)
+
+
+def menu(visit: "Visit") -> list[Group]:
+    """Give the groups and rooms that the visitor may enter; none before it is signed in."""
+    shown = [Group(group.name, tuple(room for room in group.rooms if _open(visit, room))) for group in GROUPS]
+    return [group for group in shown if group.rooms]
+
+
+def is_here(path: str, room: Room) -> bool:
+    """Tell whether a page lies in a room."""
+    return path == room.path or (room.path != "/" and path.startswith(room.path + "/"))
+
+
+def _open(visit: "Visit", room: Room) -> bool:
+    return visit.kind in room.kinds and (room.right is None or room.right in visit.rights)

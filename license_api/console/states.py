@@ -1,0 +1,39 @@
+"""States as pages show them: a word, an icon, and a tone. Colour never says anything that these do not."""
+
+from typing import NamedTuple
+
+from license_api.console.language import N_
+
+
+class State(NamedTuple):
+    """How a state is shown; its tone is `good`, `warn`, `bad` or `quiet`."""
+
+    text: str
+    icon: str
+    tone: str
+
+
+STATES = {
+    # Of a site.
+    "never_connected": State(N_("Not yet connected"), "ring", "quiet"),
+    "online": State(N_("Online"), "dot", "good"),
+    "late": State(N_("Late"), "clock", "warn"),
+    "silent": State(N_("Silent"), "mute", "warn"),
+    "overdue": State(N_("Overdue"), "alert", "bad"),
+    # Of a key.
+    "issued": State(N_("Issued"), "ring", "quiet"),
+    "active": State(N_("Active"), "check", "good"),
+    "disabled": State(N_("Disabled"), "stop", "bad"),
+    "suspended": State(N_("Suspended"), "pause", "warn"),
+    "revoked": State(N_("Revoked"), "cross", "bad"),
+    # Of a site, beside its liveness.
+    "clone_suspected": State(N_("Clone suspected"), "twins", "bad"),
+    "implausible": State(N_("Implausible figures"), "alert", "warn"),
+    "held": State(N_("Held by the breaker"), "pause", "warn"),
+    "snoozed": State(N_("Snoozed"), "snooze", "quiet"),
+}
+
+
+def state(code: str) -> State:
+    """Give how a state is shown; one that has no entry is shown by its own name."""
+    return STATES.get(code, State(code, "ring", "quiet"))

@@ -1,0 +1,55 @@
+"""Who a person is, as its pages show it: its name, its partner's, and the zone in which it reads times."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, literal, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.partners.people_tables import User
+from services.partners.principal import PartnerKind, Principal, Role
+from services.partners.tables import Distributor, Msp, MspTenure
+
+_VENDOR_ZONE = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A person in short. The zone is its distributor's; the vendor's people, who have none, read UTC."""
+
+    email: str
+    name: str
+    role: Role
+    language: str
+    partner: str
+    zone: str
+    second_factor: bool
+
+
+async def profile_of(db: AsyncSession, principal: Principal) -> Profile:
+    """Give the person that a principal is."""
+    partner, zone = literal(""), literal(_VENDOR_ZONE)
+    query = select(User)
+    if principal.kind is PartnerKind.DISTRIBUTOR:
+        partner, zone = Distributor.name, Distributor.zone  # type: ignore[assignment]
+        query = query.join(Distributor, Distributor.id == User.partner_id)
+    elif principal.kind is PartnerKind.MSP:
+        partner, zone = Msp.name, func.coalesce(Distributor.zone, _VENDOR_ZONE)  # type: ignore[assignment]
+        present = or_(MspTenure.until_at.is_(None), MspTenure.until_at > principal.at) & (
+            MspTenure.from_at <= principal.at
+        )
+        query = query.join(Msp, Msp.id == User.partner_id)
+        query = query.outerjoin(MspTenure, (MspTenure.msp_id == Msp.id) & present)
+        query = query.outerjoin(Distributor, Distributor.id == MspTenure.distributor_id)
+    found = query.where(User.id == principal.person()).with_only_columns(
+        User, partner, zone, maintain_column_froms=True
+    )
+    user, its_partner, its_zone = (await db.execute(found)).one()
+    return Profile(
+        email=user.email,
+        name=user.name,
+        role=Role(user.role),
+        language=user.language,
+        partner=its_partner,
+        zone=its_zone,
+        second_factor=user.totp_confirmed_at is not None,
+    )
