@@ -1,4 +1,4 @@
-"""The first page: what needs the person, worst first, and below it the fleet in figures."""
+"""The first page. Until there is one of what needs the person, it is the list of sites."""
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -12,6 +12,6 @@ router = APIRouter(route_class=PageRoute)
 
 @router.get("/")
 async def show_first_page(visit: SignedIn) -> Response:
-    """What needs you."""
+    """Go on to the sites."""
     visit.require(Right.SITES_READ)
-    return visit.page("first_page/first_page.html")
+    return visit.go("/sites")

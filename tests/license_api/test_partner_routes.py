@@ -166,7 +166,6 @@ async def test_a_stranger_s_key_site_and_report_do_not_exist(
         "/v1/sites/x",
         "/v1/reports/x/json",
         "/v1/nothing",
-        "/",
         "/docs",
     ],
 )
