@@ -33,4 +33,6 @@ async def list_sites(
     )
     last = ids.show("site", rows[-1].site_id) if len(rows) == _ROWS else None
     values = {"livenesses": list(Liveness), "states": list(KeyState)}
-    return visit.page("sites/list.html", rows=rows, q=q, liveness=liveness, state_asked=state, last=last, **values)
+    return visit.page(
+        "sites/list.html", rows=rows, q=q, liveness=liveness, state_asked=state, after=after, last=last, **values
+    )

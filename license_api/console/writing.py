@@ -1,7 +1,7 @@
 """Writes pages: templates in the visitor's language, with numbers, money and instants as it reads them."""
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 
 from license_api.console import assets
-from license_api.console.language import LOCALES, known_texts, translations
+from license_api.console.language import LOCALES, N_, known_texts, translations
 from license_api.console.navigation import is_here
 from license_api.console.states import state
 from services import ids
@@ -85,7 +85,10 @@ def _ago(context: Context, at: datetime | None) -> Markup | str:
     if at is None:
         return "–"
     visit, locale = context["visit"], LOCALES[context["language"]]
-    text = dates.format_timedelta(at - visit.now, add_direction=True, locale=locale)
+    if abs(at - visit.now) < timedelta(minutes=1):
+        text = translations(context["language"]).gettext(N_("just now"))
+    else:
+        text = dates.format_timedelta(at - visit.now, add_direction=True, locale=locale)
     local = at.astimezone(visit.zone)
     behind = f"{dates.format_date(local, 'medium', locale)}, {local:%H:%M} · {at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
     return _time(at, text, behind)
