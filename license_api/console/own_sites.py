@@ -28,7 +28,7 @@ async def list_sites(
         after=cursor("site", after or None),
         limit=_ROWS,
         state=KeyState(state) if state in set(KeyState) else None,
-        text=q[:200] or None,
+        text=q.replace("\x00", "")[:200] or None,
         liveness=Liveness(liveness) if liveness in set(Liveness) else None,
     )
     last = ids.show("site", rows[-1].site_id) if len(rows) == _ROWS else None

@@ -21,7 +21,7 @@ from services import ids
 COUNT_MAX = 1_000_000
 NUMBER_MAX = 2**53 - 1
 _YEARS = range(2000, 2200)
-_PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 
 
 class Message(BaseModel):
@@ -61,7 +61,7 @@ def _show_instant(value: datetime) -> str:
 
 
 def _line(shortest: int, longest: int) -> Any:
-    return StringConstraints(min_length=shortest, max_length=longest, pattern=_PRINTABLE)
+    return StringConstraints(min_length=shortest, max_length=longest, pattern=PRINTABLE)
 
 
 # Kept as the text that was sent: receipts cover the text, and `datetime.fromisoformat` reads it when needed.

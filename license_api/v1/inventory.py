@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from license_api.deps import CALLER_REFUSALS, Caller, Db, From, Now, SiteBearer, TheService
 from license_api.problems import described
-from license_api.v1.fields import Instant, InstantText, Message, Name, Number, Said
+from license_api.v1.fields import PRINTABLE, Instant, InstantText, Message, Name, Number, Said
 from license_api.v1.pages import Limit, link_next, named
 from services import keys, partners, sites
 from services.errors import Absent, BodyTooLarge, Invalid, TooManyAttempts, TooManyRequests, Unauthenticated
@@ -173,7 +173,9 @@ async def list_agents(
     response: Response,
     last_backup: Annotated[LastBackup | None, Query(description="Only those whose last backup ended so.")] = None,
     limit: Limit = 50,
-    after: Annotated[str | None, Query(max_length=140, description="As the Link header has it.")] = None,
+    after: Annotated[
+        str | None, Query(pattern=PRINTABLE, max_length=140, description="As the Link header has it.")
+    ] = None,
 ) -> AgentPage:
     """As the site named them last, in the order of their ids."""
     caller.require(Right.SITES_READ)

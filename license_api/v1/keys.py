@@ -9,7 +9,7 @@ from license_api.deps import CALLER_REFUSALS, Caller, Db, Now, TheService
 from license_api.once import Once, OnceRoute
 from license_api.problems import described
 from license_api.v1.etags import IfMatch, match, tag
-from license_api.v1.fields import Instant, KeyIdText, Message, Name, Said, SiteIdText
+from license_api.v1.fields import PRINTABLE, Instant, KeyIdText, Message, Name, Said, SiteIdText
 from license_api.v1.pages import After, Limit, cursor, link_next, named
 from license_api.v1.wire import AgentCounts
 from services import delivery, ids, keys, partners, sites
@@ -31,7 +31,9 @@ site_router = APIRouter(tags=["sites"])
 
 
 _State = Annotated[KeyState | None, Query(description="Only keys in this state.")]
-_Text = Annotated[str | None, Query(max_length=200, description="Only those whose name or reference holds this.")]
+_Text = Annotated[
+    str | None, Query(pattern=PRINTABLE, max_length=200, description="Only those whose name or reference holds this.")
+]
 
 
 class NewKey(Message):

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from license_api.deps import CALLER_REFUSALS, Caller, Db
 from license_api.problems import described
-from license_api.v1.fields import AuditIdText, EventIdText, Instant, LetterIdText, MspIdText, Said
+from license_api.v1.fields import PRINTABLE, AuditIdText, EventIdText, Instant, LetterIdText, MspIdText, Said
 from license_api.v1.pages import After, Limit, cursor, link_next
 from services import delivery, ids, partners
 from services.errors import Invalid
@@ -78,7 +78,9 @@ async def list_audit_log(
     db: Db,
     request: Request,
     response: Response,
-    subject: Annotated[str | None, Query(max_length=64, description="Only what was done to this id.")] = None,
+    subject: Annotated[
+        str | None, Query(pattern=PRINTABLE, max_length=64, description="Only what was done to this id.")
+    ] = None,
     limit: Limit = 50,
     after: After = None,
 ) -> AuditPage:

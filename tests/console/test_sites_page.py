@@ -24,3 +24,8 @@ async def test_the_next_page_looks_for_the_same(world: World, as_somebody: Someb
 async def test_a_contact_of_this_minute_is_just_now(world: World, as_somebody: Somebody) -> None:
     await world.running((3, 0, 0))
     assert "just now" in text_of(await (await as_somebody()).get("/sites"))
+
+
+async def test_a_nul_in_what_is_looked_for_is_left_out(world: World, as_somebody: Somebody) -> None:
+    await world.key("Studio")
+    assert "Studio" in text_of(await (await as_somebody()).get("/sites?q=stu%00dio"))

@@ -6,6 +6,7 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -223,6 +224,20 @@ async def test_reports_come_oldest_first(client: httpx.AsyncClient, world: World
         await world.close()
     items = (await client.get("/v1/reports", headers=ours)).json()["items"]
     assert [item["month"] for item in items] == [f"2026-{month:02d}" for month in range(3, 12)]
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("/v1/keys", "text"), ("/v1/sites", "text"), ("/v1/audit-log", "subject"), ("/v1/sites/{site}/agents", "after")],
+)
+async def test_a_nul_in_a_query_is_422_with_a_pointer(
+    client: httpx.AsyncClient, world: World, ours: dict[str, str], path: str, name: str
+) -> None:
+    machine = await world.running((1, 0, 0))
+    given = {name: f"{UUID(int=1)}.\x00" if name == "after" else "\x00"}
+    answer = await client.get(path.format(site=ids.show("site", machine.site_id)), headers=ours, params=given)
+    problem(answer, 422, "request_invalid")
+    assert pointers(answer) == [f"/query/{name}"]
 
 
 @pytest.mark.parametrize(
