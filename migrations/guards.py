@@ -9,7 +9,6 @@ from alembic import op
 
 KIND = "(select nullif(current_setting('tidemark.kind', true), ''))"
 PARTNER = "(select nullif(current_setting('tidemark.partner', true), '')::uuid)"
-WIDE = "(select current_setting('tidemark.reach', true) = 'fleet')"
 ALL = "select, insert, update, delete"
 
 
@@ -46,19 +45,7 @@ def guard(table: str, using: str, check: str | None = None, grants: str = ALL) -
 
 def guard_site_table(table: str, grants: str = ALL) -> None:
     """Guard a table that has `site_id`: its rows are seen by those who have, or had, the site."""
-    guard(table, of_site(table), grants=grants)
-
-
-def of_site(table: str) -> str:
-    """Give the condition for rows of sites that the tenant has, or had.
-
-    One row is looked up in the index; a statement that reads a whole fleet (`partners.wide`) makes the set of its sites
-    once, which for 10,000 of them is four times faster than as many look-ups and for one row ten times slower.
-    """
-    return (
-        f"case when {WIDE} then {table}.site_id in (select t.site_id from site_tenures t) "
-        f"else exists (select from site_tenures t where t.site_id = {table}.site_id) end"
-    )
+    guard(table, f"exists (select from site_tenures t where t.site_id = {table}.site_id)", grants=grants)
 
 
 def unguard(table: str) -> None:

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from migrations.guards import guard_site_table, unguard
+from migrations.guards import guard_site_table, make_vendor_role, unguard
 
 revision = "0100"
 down_revision = "0032"
@@ -15,6 +15,7 @@ _SITE_TABLES = ("agents", "backup_summaries", "commands", "inventories", "refuse
 
 
 def upgrade() -> None:
+    make_vendor_role()
     op.create_table(
         "backup_summaries",
         sa.Column("site_id", sa.UUID(), nullable=False),

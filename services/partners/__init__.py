@@ -91,7 +91,7 @@ from services.partners.replacements import (
     request_replacement,
     withdraw_replacement,
 )
-from services.partners.scope import guard, seen_by, unguarded, visible_chain, visible_msp, visible_to, wide
+from services.partners.scope import guard, seen_by, unguarded, visible_chain, visible_msp, visible_to
 from services.partners.second_factor import (
     CodeNeeded,
     CodeWrong,
@@ -256,7 +256,6 @@ __all__ = [
     "visible_chain",
     "visible_msp",
     "visible_to",
-    "wide",
     "withdraw_invitation",
     "withdraw_replacement",
 ]

@@ -11,7 +11,7 @@ from sqlalchemy.orm import InstrumentedAttribute, aliased
 from services.partners.principal import PartnerKind, Principal
 from services.partners.tables import MspTenure, SiteTenure
 
-__all__ = ["Principal", "guard", "seen_by", "unguarded", "visible_chain", "visible_msp", "visible_to", "wide"]
+__all__ = ["Principal", "guard", "seen_by", "unguarded", "visible_chain", "visible_msp", "visible_to"]
 
 _Column = InstrumentedAttribute[UUID]
 
@@ -53,11 +53,6 @@ async def guard(db: AsyncSession, principal: Principal) -> None:
             func.set_config("role", "tidemark_vendor" if of_vendor else "tidemark_tenant", True),
         )
     )
-
-
-async def wide(db: AsyncSession) -> None:
-    """Say that the transaction reads a whole fleet, for which row-level security makes the set of its sites once."""
-    await db.execute(select(func.set_config("tidemark.reach", "fleet", True)))
 
 
 async def unguarded(db: AsyncSession) -> None:

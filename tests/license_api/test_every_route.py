@@ -244,7 +244,7 @@ class Chain:
 
 
 def routes(app: FastAPI) -> set[tuple[str, str]]:
-    """Those of the API; the console's pages are in tests/console/test_every_page.py."""
+    """Those of the API; the console's pages have tests of their own in tests/console."""
     return {
         (method, route.path)
         for route in _all_routes(app.routes)
