@@ -6,7 +6,7 @@ from alembic import op
 from migrations.guards import guard, unguard
 
 revision = "0200"
-down_revision = "0060"
+down_revision = "0290"
 branch_labels = None
 depends_on = None
 
