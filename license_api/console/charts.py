@@ -1,4 +1,4 @@
-"""Charts as plain geometry: where lines, columns and labels stand. Templates draw them as SVG, with a table beside. Pure.
+"""Charts as plain geometry: where columns, lines and labels stand. Templates draw SVG, with a table beside. Pure.
 
 Nothing is told by colour: series differ by their shade and their place, and each is named.
 """

@@ -138,7 +138,7 @@ async def void_case(db: AsyncSession, caller: Principal, void_id: UUID) -> VoidC
     return _void(*found)
 
 
-def _disputes(caller: Principal) -> Select[Any]:
+def _disputes(caller: Principal) -> Select[*tuple[Any, ...]]:
     own = partners.visible_chain(caller, Dispute.msp_id, Dispute.distributor_id)
     at_place = (
         (ReportLine.site_id == Dispute.site_id)
@@ -178,7 +178,7 @@ def pending(now: datetime) -> ColumnElement[bool]:
     return (Dispute.opened_at > now - ANSWER_WITHIN - DECIDE_WITHIN) & ~decided
 
 
-async def _cases(db: AsyncSession, query: Select[Any], now: datetime) -> list[DisputeCase]:
+async def _cases(db: AsyncSession, query: Select[*tuple[Any, ...]], now: datetime) -> list[DisputeCase]:
     rows = (await db.execute(query)).all()
     answers: dict[UUID, list[DisputeDecision]] = defaultdict(list)
     said = select(DisputeDecision).where(
@@ -196,7 +196,7 @@ async def _cases(db: AsyncSession, query: Select[Any], now: datetime) -> list[Di
     ]  # fmt: skip
 
 
-def _voids(caller: Principal) -> Select[Any]:
+def _voids(caller: Principal) -> Select[*tuple[Any, ...]]:
     own = partners.visible_chain(caller, VoidRequest.msp_id, VoidRequest.distributor_id)
     said = (VoidDecision.site_id == VoidRequest.site_id) & (VoidDecision.request_id == VoidRequest.id)
     name = select(Key.name).where(Key.site_id == VoidRequest.site_id).limit(1).scalar_subquery()

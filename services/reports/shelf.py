@@ -140,8 +140,8 @@ async def sums_of_month(db: AsyncSession, caller: Principal, month: str) -> tupl
         .join(Charge, theirs)
         .where(ClosedPeriod.month == month)
     )
-    count, server, workstation, server_plus, corrected, _ = (await db.execute(query)).one()
-    return count, (server, workstation, server_plus), corrected
+    row: Any = (await db.execute(query)).one()
+    return row[0], row[1:4], row[4]
 
 
 async def opened(db: AsyncSession, caller: Principal, report_id: UUID, now: datetime) -> OpenedReport:
@@ -150,7 +150,7 @@ async def opened(db: AsyncSession, caller: Principal, report_id: UUID, now: date
     found = (await db.execute(query)).first()
     if found is None:
         raise Absent
-    *row, document, digest = found
+    row, document, digest = found[:-2], found[-2], found[-1]
     [shelved] = await _with_sums(db, caller, [Shelved(*row)], now)
     forms = await db.execute(
         select(ReportFile.form, func.octet_length(ReportFile.content), ReportFile.sha256)
@@ -196,7 +196,7 @@ async def month_by_month(db: AsyncSession, caller: Principal, msp_id: UUID, unti
     return [MonthSum(row[0], row[1], (row[2], row[3], row[4])) for row in rows]
 
 
-def _reports(caller: Principal) -> Select[Any]:
+def _reports(caller: Principal) -> Select[*tuple[Any, ...]]:
     period = (ClosedPeriod.distributor_id == Report.distributor_id) & (ClosedPeriod.starts_at == Report.starts_at)
     own = partners.visible_chain(caller, Report.msp_id, Report.distributor_id)
     return (
@@ -217,7 +217,7 @@ def _reports(caller: Principal) -> Select[Any]:
     )
 
 
-def _issued(caller: Principal, msp_id: UUID) -> Select[Any]:
+def _issued(caller: Principal, msp_id: UUID) -> Select[*tuple[Any, ...]]:
     own = partners.visible_chain(caller, Report.msp_id, Report.distributor_id)
     return select(Report.id).where(Report.msp_id == msp_id, Report.issued_at.is_not(None), own)
 
@@ -235,7 +235,7 @@ async def _past(db: AsyncSession, caller: Principal, after: UUID) -> ColumnEleme
 
 async def _with_sums(db: AsyncSession, caller: Principal, rows: Sequence[Shelved], now: datetime) -> list[Shelved]:
     ids = [row.report_id for row in rows]
-    charges = {
+    charges: dict[UUID, Any] = {
         one[0]: one[1:]
         for one in await db.execute(
             select(Charge.report_id, *_sums()).where(Charge.report_id.in_(ids)).group_by(Charge.report_id)
@@ -247,7 +247,7 @@ async def _with_sums(db: AsyncSession, caller: Principal, rows: Sequence[Shelved
     return [
         replace(
             row,
-            charged=tuple(charges.get(row.report_id, nothing)[:3]),
+            charged=charges.get(row.report_id, nothing)[:3],
             corrected=charges.get(row.report_id, nothing)[3],
             sites=charges.get(row.report_id, nothing)[4],
             disputed=disputed.get(row.report_id, 0),
@@ -295,5 +295,6 @@ async def _stated(db: AsyncSession, report_ids: Sequence[UUID]) -> dict[UUID, di
     )
     found: dict[UUID, dict[str, Decimal]] = defaultdict(dict)
     for report_id, currency, amount in rows:
-        found[report_id][currency] = amount
+        if report_id is not None:
+            found[report_id][currency] = amount
     return found
