@@ -5,10 +5,13 @@ fault, and one that is heard again is enabled at once. Locks are taken in the or
 """
 
 from services.sites import (
+    addresses,
     admission,
     backups,
     breaker,
+    clones,
     commands,
+    flags,
     inventory,
     moves,
     orders,
@@ -32,6 +35,7 @@ from services.sites.backups import Place, Trouble
 from services.sites.bearer import Bearer, read_bearer
 from services.sites.binding import Activation
 from services.sites.commands import CommandState
+from services.sites.dates import dates_of
 from services.sites.dry_run import DryRun, Effect, Foreseen, dry_run
 from services.sites.echo import Echo
 from services.sites.heartbeat import (
@@ -109,15 +113,19 @@ __all__ = [
     "Trouble",
     "VersionUnsupported",
     "activate",
+    "addresses",
     "admission",
     "advance_idle",
     "backups",
     "breaker",
     "change_bounds",
     "change_policy",
+    "clones",
     "commands",
+    "dates_of",
     "dry_run",
     "end_seat",
+    "flags",
     "genuine_echo",
     "inventory",
     "last_told",
