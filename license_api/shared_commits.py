@@ -26,9 +26,9 @@ from services.errors import Refusal, Unavailable
 from services.sites import Answer, Desk, Echo, Heartbeat, Idle
 
 _BATCH_MAX = 128
-# Two to three seconds of work at full speed: 10,000 sites that come back within one second find room.
+# Some seconds of work at full speed: 10,000 sites that come back within one second, even after long, find room.
 _IDLE_MAX = 16_384
-_GENERAL_MAX = 4_096
+_GENERAL_MAX = 16_384
 _STRANGERS_MAX = 512
 _PER_INSTALLATION_MAX = 4
 _ATTEMPTS = 3
