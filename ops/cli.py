@@ -54,6 +54,7 @@ def api(clock: _ClockFile = None) -> None:
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # the app asks the proxies that are trusted itself
         timeout_graceful_shutdown=20,
     )
 
