@@ -71,6 +71,7 @@ from services.partners.register import (
     begin_site_tenure,
     distributor_of,
     msps_of,
+    msps_with_sites,
     pass_site_tenure,
 )
 from services.partners.registration import (
@@ -219,6 +220,7 @@ __all__ = [
     "move_msp",
     "msps",
     "msps_of",
+    "msps_with_sites",
     "network_of",
     "note",
     "one_distributor",

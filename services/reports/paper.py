@@ -10,8 +10,8 @@ import fontpkg_ibm_plex_sans
 import typst
 
 from services.reports.document import TYPES, Document
+from services.reports.marks import FLAGS, in_words, meanings
 from services.reports.wording import (
-    FLAGS,
     ORIGINS,
     WORDS,
     Language,
@@ -115,7 +115,10 @@ def sheet(document: Document, language: Language) -> dict[str, Any]:
             for out in line["not_charged"]
         ],
         "notes_title": words["notes"],
-        "notes": [words[name] for name in ("note_peak", "note_sum", "note_coverage", "note_active", "note_late")],
+        "notes": [
+            *(words[name] for name in ("note_peak", "note_sum", "note_coverage", "note_active", "note_late")),
+            *meanings([flag for line in document["lines"] for flag in line["flags"]], language),
+        ],
         "hash": f"{words['hash']}: {document['lines_sha256']}",
     }
 
@@ -155,7 +158,7 @@ def _line(line: Mapping[str, Any], zone: str, language: Language) -> dict[str, A
         "coverage": f"{decimal(line['coverage_percent'], language)} %",
         "days": days,
         "most": max((day for day in days if day is not None), default=0),
-        "notes": ", ".join(FLAGS[language].get(flag, flag) for flag in line["flags"]),
+        "notes": in_words(line["flags"], language),
     }
 
 

@@ -184,38 +184,6 @@ WORDS: Mapping[Language, Mapping[str, str]] = {
     },
 }
 
-FLAGS: Mapping[Language, Mapping[str, str]] = {
-    "it": {
-        "new": "nuovo nel mese",
-        "no_data": "nessun dato",
-        "estimate": "stima: ultimo valore noto",
-        "moved": "passato ad altro MSP",
-        "disabled": "disabilitata per silenzio",
-        "suspended": "sospesa",
-        "revoked": "revocata",
-        "clone_suspected": "possibile clone",
-        "clock_suspect": "orologio incerto",
-        "implausible": "valori poco plausibili",
-        "excused": "esonerato",
-        "voided": "picco annullato",
-        "short_period": "periodo inferiore a un giorno",
-    },
-    "en": {
-        "new": "new in the month",
-        "no_data": "no data",
-        "estimate": "estimate: last known value",
-        "moved": "moved to another MSP",
-        "disabled": "disabled for silence",
-        "suspended": "suspended",
-        "revoked": "revoked",
-        "clone_suspected": "clone suspected",
-        "clock_suspect": "clock suspect",
-        "implausible": "implausible",
-        "excused": "excused",
-        "voided": "peak voided",
-        "short_period": "period under a day",
-    },
-}
 STATES: Mapping[Language, Mapping[str, str]] = {
     "it": {
         "issued": "emessa",

@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from services.reports.document import TYPES, Document
+from services.reports.marks import in_words
 from services.reports.spreadsheet import Workbook, wall_clock
-from services.reports.wording import FLAGS, ORIGINS, STATES, WORDS, Language, language_of, local_time, month_name
+from services.reports.wording import ORIGINS, STATES, WORDS, Language, language_of, local_time, month_name
 
 COLOURS = {"server": "#1F6F8B", "workstation": "#E0A030", "server_plus": "#7A4E9E"}
 
@@ -109,7 +110,7 @@ def _line(book: Workbook, line: Mapping[str, Any], zone: str, language: Language
         line["charged"]["total"],
         (float(line["coverage_percent"]) / 100, book.percent),
         wall_clock(line["activated_at"], zone),
-        ", ".join(FLAGS[language].get(flag, flag) for flag in line["flags"]),
+        in_words(line["flags"], language),
     ]
 
 

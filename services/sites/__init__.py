@@ -21,6 +21,7 @@ from services.sites.bearer import Bearer, read_bearer
 from services.sites.binding import Activation
 from services.sites.commands import CommandState
 from services.sites.echo import Echo
+from services.sites.flags import flags_in
 from services.sites.heartbeat import (
     Backups,
     ChangesMissing,
@@ -96,6 +97,7 @@ __all__ = [
     "breaker",
     "commands",
     "end_seat",
+    "flags_in",
     "genuine_echo",
     "inventory",
     "last_told",

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.sites.tables import SiteFlag
@@ -23,6 +23,21 @@ async def raise_flag(db: AsyncSession, site_id: UUID, flag: Flag, detail: str, n
     db.add(SiteFlag(site_id=site_id, flag=flag, from_at=now, until_at=None, detail=detail))
     await db.flush()
     return True
+
+
+async def flags_in(db: AsyncSession, site_id: UUID, *, start: datetime, end: datetime, by: datetime) -> list[SiteFlag]:
+    """Give the flags that were up in `[start, end)`, as raised by an instant."""
+    rows = await db.scalars(
+        select(SiteFlag)
+        .where(
+            SiteFlag.site_id == site_id,
+            SiteFlag.from_at < end,
+            SiteFlag.from_at <= by,
+            or_(SiteFlag.until_at.is_(None), SiteFlag.until_at > start),
+        )
+        .order_by(SiteFlag.from_at, SiteFlag.flag)
+    )
+    return list(rows)
 
 
 async def _up(db: AsyncSession, site_id: UUID, flag: Flag) -> SiteFlag | None:
