@@ -38,7 +38,7 @@ from tests.support.world import World
 
 CUT_OFF = datetime(2026, 4, 1, 4, tzinfo=UTC)
 STEPS = [
-    "close", "write the first", "write the second", "find no more to write", "find none to close",
+    "close", "write the first", "write the second", "find no more to write",
     "issue the first", "issue the second", "state", "file the statement",
     *(f"{act} letter {number}" for number in range(1, 6) for act in ("claim", "settle")), "find no more letters",
 ]  # fmt: skip
