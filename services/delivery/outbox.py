@@ -78,9 +78,3 @@ def link(vault: Vault, path: str, token: str) -> dict[str, str]:
 def language(text: str) -> Language:
     """Read a stored language."""
     return "en" if text == "en" else "it"
-
-
-async def events_of(db: AsyncSession, partner_id: UUID, *, after: UUID | None, limit: int) -> list[Event]:
-    """Give a page of a partner's events, oldest first, beginning after an id."""
-    query = select(Event).where(Event.partner_id == partner_id).order_by(Event.id).limit(limit)
-    return list(await db.scalars(query if after is None else query.where(Event.id > after)))

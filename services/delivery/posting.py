@@ -89,6 +89,19 @@ async def undeliverable_letters(db: AsyncSession, partner_id: UUID, limit: int =
     return (await db.scalars(query.order_by(Letter.id.desc()).limit(limit))).all()
 
 
+async def letters_of(
+    db: AsyncSession, partner_id: UUID, *, after: UUID | None, limit: int
+) -> Sequence[tuple[Letter, Sequence[LetterAttempt]]]:
+    """Give a page of a partner's letters, newest first, each with every attempt to send it."""
+    query = select(Letter).where(Letter.partner_id == partner_id)
+    if after is not None:
+        query = query.where(Letter.id < after)
+    rows = (await db.scalars(query.order_by(Letter.id.desc()).limit(limit))).all()
+    tried = select(LetterAttempt).where(LetterAttempt.letter_id.in_([row.id for row in rows]))
+    attempts = (await db.scalars(tried.order_by(LetterAttempt.n))).all()
+    return [(row, [one for one in attempts if one.letter_id == row.id]) for row in rows]
+
+
 async def attempts_of(db: AsyncSession, letter_id: UUID) -> Sequence[LetterAttempt]:
     """Give every attempt to send a letter, in order."""
     query = select(LetterAttempt).where(LetterAttempt.letter_id == letter_id).order_by(LetterAttempt.n)

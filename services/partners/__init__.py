@@ -84,6 +84,7 @@ from services.partners.register import (
     begin_site_tenure,
     distributor_of,
     msps_of,
+    msps_with_sites,
     pass_site_tenure,
 )
 from services.partners.registration import (
@@ -240,6 +241,7 @@ __all__ = [
     "move_msp",
     "msps",
     "msps_of",
+    "msps_with_sites",
     "network_of",
     "next_spread_at",
     "next_to_spread",

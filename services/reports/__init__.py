@@ -65,7 +65,7 @@ from services.reports.docket import (
     voids,
 )
 from services.reports.document import Document, write
-from services.reports.evidence import PeakEvidence, evidence_of
+from services.reports.evidence import LineEvidence, PeakEvidence, RaisedFlag, evidence_of
 from services.reports.forms import MEDIA_TYPES, render
 from services.reports.inspection import Inspected, dry_run, explain, held, take_again
 from services.reports.last_day import distributors_on_last_day, tell_next
@@ -97,11 +97,13 @@ __all__ = [
     "Inspected",
     "IssuedReport",
     "LateUsageOpen",
+    "LineEvidence",
     "NotYetForVendor",
     "OpenedDispute",
     "PeakEvidence",
     "PeriodClosed",
     "PeriodSettled",
+    "RaisedFlag",
     "SetPrices",
     "StatedMonth",
     "Stretch",

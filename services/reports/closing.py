@@ -16,7 +16,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services import partners
 from services.ids import new_id
-from services.keys import Key
 from services.partners import Distributor, Msp
 from services.reports.corrections import find_corrections
 from services.reports.letters import tell_issued
@@ -146,8 +145,8 @@ async def _announce(db: AsyncSession, one: Due, now: datetime) -> None:
     span = Span(period.starts_at, period.ends_at, one.cut_off_at)
     await take_lines(db, one.distributor_id, list(msps), span)
     corrections = await find_corrections(db, one.distributor_id, period.starts_at, one.cut_off_at)
-    has_key = select(Key.msp_id).where(Key.msp_id.in_(msps), Key.created_at < period.ends_at).distinct()
-    reported = {*await db.scalars(has_key), *(charge.msp_id for charge in corrections)}
+    reported = await partners.msps_with_sites(db, msps, period.starts_at, period.ends_at)
+    reported |= {charge.msp_id for charge in corrections}
     rows = await db.scalars(select(Msp).where(Msp.id.in_(reported)).order_by(Msp.name, Msp.id))
     reports = {msp.id: _announced(one, msp.id, msp.name, now) for msp in rows}
     db.add_all(reports.values())

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services import sites
 from services.partners import Principal
 from services.reports.counting import count_lines
 from services.reports.docket import line_of
@@ -46,17 +47,38 @@ class PeakEvidence:
     entries: Sequence[Entry]
 
 
-async def evidence_of(db: AsyncSession, principal: Principal, report_id: UUID, site_id: UUID) -> list[PeakEvidence]:
+@dataclass(frozen=True, slots=True)
+class RaisedFlag:
+    """A flag of the line that somebody raised, since when it is up, and what was found."""
+
+    flag: str
+    since: datetime
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class LineEvidence:
+    """The evidence of a line: of its peaks, and of the flags that a finding raised."""
+
+    peaks: Sequence[PeakEvidence]
+    flags: Sequence[RaisedFlag]
+
+
+async def evidence_of(db: AsyncSession, principal: Principal, report_id: UUID, site_id: UUID) -> LineEvidence:
     """Give the evidence of one line of an issued report; raises `Absent` also for a stranger's."""
     row = await line_of(db, principal, report_id, site_id)
     closed = await db.get_one(ClosedPeriod, (row.distributor_id, row.starts_at))
     [counted] = await count_lines(db, row.msp_id, row.distributor_id, period_of(closed), span_of(closed), [row])
-    return [
+    peaks = [
         PeakEvidence(
             name, peak.value, peak.at, peak.active, await _around(db, site_id, peak.made_by, closed.cut_off_at)
         )
         for name, peak in counted.recount.peaks.items()
     ]
+    found = await sites.flags_in(db, site_id, start=closed.starts_at, end=closed.ends_at, by=closed.cut_off_at)
+    return LineEvidence(
+        peaks, [RaisedFlag(one.flag, one.from_at, one.detail) for one in found if one.flag in row.flags]
+    )
 
 
 async def _around(db: AsyncSession, site_id: UUID, makers: Sequence[Maker], cut_off_at: datetime) -> list[Entry]:

@@ -38,6 +38,7 @@ from services.sites.commands import CommandState
 from services.sites.dates import dates_of
 from services.sites.dry_run import DryRun, Effect, Foreseen, dry_run
 from services.sites.echo import Echo
+from services.sites.flags import flags_in
 from services.sites.heartbeat import (
     Backups,
     ChangesMissing,
@@ -126,6 +127,7 @@ __all__ = [
     "dry_run",
     "end_seat",
     "flags",
+    "flags_in",
     "genuine_echo",
     "inventory",
     "last_told",

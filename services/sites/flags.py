@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services import ids, partners
@@ -69,6 +69,21 @@ async def flags_of(db: AsyncSession, site_id: UUID) -> Sequence[SiteFlag]:
     """Give all flags of a site that the caller may see, newest first."""
     rows = select(SiteFlag).where(SiteFlag.site_id == site_id)
     return (await db.scalars(rows.order_by(SiteFlag.from_at.desc(), SiteFlag.flag))).all()
+
+
+async def flags_in(db: AsyncSession, site_id: UUID, *, start: datetime, end: datetime, by: datetime) -> list[SiteFlag]:
+    """Give the flags that were up in `[start, end)`, as raised by an instant."""
+    rows = await db.scalars(
+        select(SiteFlag)
+        .where(
+            SiteFlag.site_id == site_id,
+            SiteFlag.from_at < end,
+            SiteFlag.from_at <= by,
+            or_(SiteFlag.until_at.is_(None), SiteFlag.until_at > start),
+        )
+        .order_by(SiteFlag.from_at, SiteFlag.flag)
+    )
+    return list(rows)
 
 
 async def _up(db: AsyncSession, site_id: UUID, flag: Flag) -> SiteFlag | None:

@@ -249,6 +249,7 @@ RULES: dict[tuple[str, str], Rule] = {
     ("POST", "/v1/webhook-endpoints/{endpoint_id}/deliveries/{delivery_id}/replay"): Rule(ADMIN, good=202),
     ("GET", "/v1/audit-log"): Rule(),
     ("GET", "/v1/events"): Rule(),
+    ("GET", "/v1/letters"): Rule(),
     ("GET", "/v1/undeliverable-letters"): Rule(),
 }
 
