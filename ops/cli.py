@@ -14,6 +14,7 @@ from rich.console import Console
 
 from license_api.app import create_app
 from ops import close as ops_close
+from ops import ledger as ops_ledger
 from ops import schema, upkeep
 from ops.demo import demo as play_demo
 from ops.logs import configure_logs
@@ -35,8 +36,10 @@ app = typer.Typer(
 )
 _keys = typer.Typer(no_args_is_help=True, help="Keys of the service itself.")
 _users = typer.Typer(no_args_is_help=True, help="The people of the vendor.")
+_ledger = typer.Typer(no_args_is_help=True, help="The ledger of usage.")
 _msp = typer.Typer(no_args_is_help=True, help="Managed service providers.")
 app.add_typer(_keys, name="keys")
+app.add_typer(_ledger, name="ledger")
 app.add_typer(_msp, name="msp")
 app.add_typer(_users, name="users")
 _ADDRESS = re.compile(r"[!-?A-~]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,63}")
@@ -177,6 +180,26 @@ def sweep(
             typer.echo(line)
     else:
         raise typer.BadParameter("say --dry-run or --release MSP; the worker sweeps of itself")
+
+
+@_ledger.command("show")
+def show_ledger() -> None:
+    """Show the ledger's partitions."""
+    for line in asyncio.run(ops_ledger.show_ledger(_ready_settings())):
+        typer.echo(line)
+
+
+@_ledger.command("archive")
+def archive_ledger(
+    before: Annotated[str, typer.Option(metavar="YYYY-MM", help="The first month that stays.")],
+) -> None:
+    """Take old months out of the ledger: detached, kept in the schema ledger_archive, and nothing counted changes."""
+    try:
+        lines = asyncio.run(ops_ledger.archive(_ready_settings(), before, system_clock()))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    for line in lines:
+        typer.echo(line)
 
 
 @_keys.command("rotate-signing")

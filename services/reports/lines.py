@@ -31,7 +31,8 @@ select f.site_id, cast(:distributor_id as uuid) as distributor_id, cast(:starts_
         case when seen.disabled or starting.to_state = 'disabled' then 'disabled' end,
         case when seen.suspended or starting.to_state = 'suspended' then 'suspended' end,
         case when exists (select from usage_entries e where e.site_id = f.site_id and e.clock_suspect
-            and e.at >= f.from_at and e.at < f.until_at and e.received_at <= :cut_off_at) then 'clock_suspect' end
+            and e.at >= f.from_at and e.at < f.until_at and e.at >= :starts_at and e.at < :ends_at
+            and e.received_at <= :cut_off_at) then 'clock_suspect' end
     ], null)::varchar[] as flags
 from ({FIGURES}) f
 join keys k using (site_id)
