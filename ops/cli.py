@@ -15,7 +15,7 @@ from rich.console import Console
 from license_api.app import create_app
 from ops import close as ops_close
 from ops import ledger as ops_ledger
-from ops import schema, upkeep
+from ops import schema, service_login, upkeep
 from ops.demo import demo as play_demo
 from ops.logs import configure_logs
 from ops.replay.command import months_from, play, read_duration
@@ -76,6 +76,8 @@ def migrate() -> None:
     if not url:
         raise typer.BadParameter("TIDEMARK_DATABASE_URL is not set")
     schema.upgrade(url)
+    if settings.migrate_database_url and settings.database_url:
+        service_login.admit(url, settings.database_url)
     typer.echo(f"The schema is at {schema.head()}.")
 
 

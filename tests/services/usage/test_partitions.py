@@ -39,46 +39,58 @@ INSTANT = timedelta(microseconds=1)
 
 
 @pytest.fixture(scope="module")
-def template(ground: Ground) -> Iterator[str]:
+def template(ground: Ground) -> Iterator[Ground]:
     """A database with the schema, to be copied: the tests here change what others share."""
-    with lay_ground(_on(ground, ground.settings.database_url)) as laid:
-        yield laid.settings.database_url
+    with lay_ground(_given(ground)) as laid:
+        yield laid
 
 
 @pytest.fixture
-async def own(template: str, ground: Ground, desk: Desk, clock: TestClock) -> AsyncIterator[World]:
-    """A world on a copy of the template, gone afterwards with all copies of it."""
-    url = await _copy(ground, template)
-    engine = make_engine(url)
+async def own(template: Ground, desk: Desk, clock: TestClock) -> AsyncIterator[World]:
+    """A world on a copy of the template."""
+    name = await _copy(template, database_of(template.settings.database_url))
+    engine = make_engine(_in(template.settings.database_url, name))
     sessions = make_sessions(engine)
     async with sessions.begin() as db:
         distributor = await partners.add_distributor(db, name="Distribuzione", zone=ZONE, now=clock())
         msp = await partners.add_msp(db, name="Adriatica IT", distributor_id=distributor.id, now=clock())
     yield World(sessions, desk, clock, distributor, msp)
     await engine.dispose()
-    await _on_server(ground, f"drop database {make_url(url).database} with (force)")
+    await _on_server(template, f"drop database {name} with (force)")
 
 
-def _on(ground: Ground, url: str) -> Settings:
-    return Settings(database_url=url, redis_url=ground.settings.redis_url)
+def _given(ground: Ground) -> Settings:
+    return Settings(database_url=ground.settings.migrate_database_url, redis_url=ground.settings.redis_url)
+
+
+def _in(url: str, database: str) -> str:
+    return make_url(url).set(database=database).render_as_string(hide_password=False)
+
+
+def database_of(url: str) -> str:
+    return make_url(url).database or ""
 
 
 async def _on_server(ground: Ground, statement: str) -> None:
-    engine = create_async_engine(ground.settings.database_url, isolation_level="AUTOCOMMIT")
+    """Run a statement as the owner, who may make databases."""
+    url = make_url(ground.settings.migrate_database_url).set(database="postgres")
+    engine = create_async_engine(url, isolation_level="AUTOCOMMIT")
     async with engine.connect() as connection:
         await connection.execute(text(statement))
     await engine.dispose()
 
 
-async def _copy(ground: Ground, url: str) -> str:
+async def _copy(ground: Ground, database: str) -> str:
     name = f"tidemark_{secrets.token_hex(4)}"
-    await _on_server(ground, f"create database {name} template {make_url(url).database}")
-    return make_url(url).set(database=name).render_as_string(hide_password=False)
+    await _on_server(ground, f"create database {name} template {database}")
+    return name
 
 
-def url_of(world: World) -> str:
+def settings_of(world: World, template: Ground) -> Settings:
+    """What the operator of a world has: the service's login, and the owner's."""
     engine: Any = world.sessions.kw["bind"]
-    return str(engine.url.render_as_string(hide_password=False))
+    owner = _in(template.settings.migrate_database_url, engine.url.database)
+    return Settings(database_url=engine.url.render_as_string(hide_password=False), migrate_database_url=owner)
 
 
 async def make_partitions(world: World) -> None:
@@ -99,8 +111,8 @@ async def lying_in(world: World) -> list[tuple[str, int]]:
         return [(row.name.removeprefix("usage_entries_"), row.n) for row in await db.execute(query)]
 
 
-async def archive(world: World, ground: Ground, before: str) -> list[str]:
-    return await ledger.archive(_on(ground, url_of(world)), before, world.clock())
+async def archive(world: World, template: Ground, before: str) -> list[str]:
+    return await ledger.archive(settings_of(world, template), before, world.clock())
 
 
 async def close_at(world: World, end: datetime) -> None:
@@ -247,11 +259,11 @@ async def _lived_through(world: World) -> None:
     world.clock.now = datetime(2026, 7, 20, tzinfo=UTC)
 
 
-async def _copied(world: World, ground: Ground) -> World:
+async def _copied(world: World, template: Ground) -> World:
     engine: Any = world.sessions.kw["bind"]
-    url = url_of(world)
     await engine.dispose()  # a database is copied only while nobody is in it
-    return replace(world, sessions=make_sessions(make_engine(await _copy(ground, url))))
+    url = _in(template.settings.database_url, await _copy(template, engine.url.database))
+    return replace(world, sessions=make_sessions(make_engine(url)))
 
 
 async def _said(world: World) -> Any:
@@ -267,14 +279,14 @@ async def _said(world: World) -> Any:
 
 
 async def test_after_archiving_later_months_and_their_corrections_are_the_same_bytes(
-    own: World, ground: Ground
+    own: World, template: Ground
 ) -> None:
     await _lived_through(own)
-    other = await _copied(own, ground)
+    other = await _copied(own, template)
     async with own.sessions() as db:
         before = reports.write(await own.provisional(db))
         [entries] = (await db.execute(select(func.count()).select_from(UsageEntry))).one()
-    lines = await archive(own, ground, "2026-05")
+    lines = await archive(own, template, "2026-05")
     assert {line.strip() for line in lines[1:-1]} == {
         f"ledger_archive.usage_entries_{name}" for name in ("first", "2026_03", "2026_04")
     }
@@ -288,54 +300,56 @@ async def test_after_archiving_later_months_and_their_corrections_are_the_same_b
     said = await _said(own)
     own.clock.now = datetime(2026, 7, 20, tzinfo=UTC)
     assert said == await _said(other)
-    await _drop(other, ground)
+    await _drop(other, template)
 
 
-async def _drop(world: World, ground: Ground) -> None:
+async def _drop(world: World, template: Ground) -> None:
     engine: Any = world.sessions.kw["bind"]
     await engine.dispose()
-    await _on_server(ground, f"drop database {engine.url.database} with (force)")
+    await _on_server(template, f"drop database {engine.url.database} with (force)")
 
 
 async def test_archived_twice_what_was_carried_is_carried_again_and_nothing_archived_is_lost(
-    own: World, ground: Ground
+    own: World, template: Ground
 ) -> None:
     await _lived_through(own)
     async with own.sessions() as db:
         entries = await db.scalar(select(func.count()).select_from(UsageEntry))
-    await archive(own, ground, "2026-04")
+    await archive(own, template, "2026-04")
     before = await own.figures()
-    await archive(own, ground, "2026-05")
+    await archive(own, template, "2026-05")
     assert await own.figures() == before
     with pytest.raises(ValueError, match="is archived"):
-        await archive(own, ground, "2026-05")
+        await archive(own, template, "2026-05")
     archived = "select 1 from ledger_archive.usage_entries_"
     union = " union all ".join(archived + name for name in ("first", "2026_03", "2026_04"))
-    async with own.sessions() as db:
+    engine = make_engine(settings_of(own, template).migrate_database_url)
+    async with make_sessions(engine)() as db:
         put_away = await db.scalar(text(f"select count(*) from ({union}) one"))
         stayed = select(func.count()).select_from(UsageEntry).where(UsageEntry.at >= MAY)
         assert put_away + (await db.scalar(stayed) or 0) == entries
+    await engine.dispose()
 
 
 async def test_nothing_is_archived_that_a_close_a_report_or_a_correction_still_needs(
-    own: World, ground: Ground
+    own: World, template: Ground
 ) -> None:
     await make_partitions(own)
     await own.running((1, 0, 0))
     own.clock.now = MAY
     with pytest.raises(ledger.StillNeeded, match="2026-03 of Distribuzione is not closed"):
-        await archive(own, ground, "2026-04")
+        await archive(own, template, "2026-04")
     await close_at(own, MAY)
     with pytest.raises(ledger.StillNeeded, match="2026-03 of Distribuzione may be corrected until 2026-06-09"):
-        await archive(own, ground, "2026-04")
+        await archive(own, template, "2026-04")
     with pytest.raises(ValueError, match="no partition that begins with 2025-04; there are: 2026-03, 2026-04"):
-        await archive(own, ground, "2025-04")
+        await archive(own, template, "2025-04")
     assert (await bounds(own))[0][0] == "first"
 
 
-async def test_what_an_archived_month_said_is_not_guessed_at_from_what_is_left(own: World, ground: Ground) -> None:
+async def test_what_an_archived_month_said_is_not_guessed_at_from_what_is_left(own: World, template: Ground) -> None:
     await _lived_through(own)
-    await archive(own, ground, "2026-05")
+    await archive(own, template, "2026-05")
     first = (await own.reports())[0]
     principal = Principal(own.msp.id, own.msp.id)
     async with own.sessions() as db:
@@ -352,7 +366,7 @@ async def test_what_an_archived_month_said_is_not_guessed_at_from_what_is_left(o
 
 
 async def test_an_image_older_than_the_ledger_goes_on_on_a_line_of_its_own_and_a_younger_one_as_ever(
-    own: World, ground: Ground
+    own: World, template: Ground
 ) -> None:
     await make_partitions(own)
     machine = await own.running((1, 0, 0))
@@ -364,7 +378,7 @@ async def test_an_image_older_than_the_ledger_goes_on_on_a_line_of_its_own_and_a
     for month in (APRIL, MAY, datetime(2026, 5, 31, 22, tzinfo=UTC)):
         await close_at(own, month)
     own.clock.now = datetime(2026, 6, 20, tzinfo=UTC)
-    await archive(own, ground, "2026-04")
+    await archive(own, template, "2026-04")
     going_on = await own.beat(young, (3, 0, 0), resume=True)
     assert going_on.through == young.through == 3
     entry = change(3, own.clock(), (8, 0, 0))
@@ -397,8 +411,8 @@ def test_the_upgrade_and_the_way_back_carry_every_entry_over(ground: Ground) -> 
         await engine.dispose()
         return answer
 
-    with lay_ground(_on(ground, ground.settings.database_url)) as laid:
-        url = laid.settings.database_url
+    with lay_ground(_given(ground)) as laid:
+        url = laid.settings.migrate_database_url
         schema.downgrade(url, "0060")
         asyncio.run(ask(url, _ROWS))
         before = asyncio.run(ask(url, _SUM))
