@@ -18,8 +18,9 @@ How it is made, step by step:
 - `listings`: which standalones the Site Manager lists, from when on; only for sites that have any.
 - `vals`: at the start of each piece, what each line of a site with several says.
 - `installations`: the highest line of each.
-- `functions`: installations of a key together; where there is one line alone, its pieces are the function; a standalone that the Site Manager lists is in its count already, as
-  long as its function is known. The peak is found on this, never by adding peaks.
+- `functions`: installations of a key together; where there is one line alone, its pieces are the function. A standalone
+  that the Site Manager lists is in its count already, as long as its function is known. The peak is found on this,
+  never by adding peaks.
 - `highest`, `reached`: the maximum, and the first instant at which it was reached.
 - `known`: the union of the known pieces, from which coverage and gaps follow; of the standalones' only until a Site
   Manager is there. Unknown counts nothing.
