@@ -413,12 +413,12 @@ def test_the_upgrade_and_the_way_back_carry_every_entry_over(ground: Ground) -> 
 
     with lay_ground(_given(ground)) as laid:
         url = laid.settings.migrate_database_url
-        schema.downgrade(url, "0060")
+        schema.downgrade(url, "0200")
         asyncio.run(ask(url, _ROWS))
         before = asyncio.run(ask(url, _SUM))
         schema.upgrade(url)
         assert asyncio.run(ask(url, _SUM)) == before
         asyncio.run(ask(url, "select end_open_partition('2027-03-01')"))
         assert asyncio.run(ask(url, _SUM)) == before
-        schema.downgrade(url, "0060")
+        schema.downgrade(url, "0200")
         assert asyncio.run(ask(url, _SUM)) == before
