@@ -22,16 +22,17 @@ from services.usage.tables import LedgerArchive, UsageEntry
 
 AHEAD = timedelta(days=93)
 """How far ahead there are partitions."""
-CARRIED = "usage_entries_carried"
+_CARRIED = "usage_entries_carried"
+_BEFORE = "usage_entries_before_"
 _INTO_THE_MONTH = timedelta(days=1)
 
 _PARTITIONS = """
 select name, nullif(from_at, '-infinity') as from_at, nullif(until_at, 'infinity') as until_at
 from ledger_partitions order by ledger_partitions.from_at
 """
-_MAKE_CARRIED = f"create table {CARRIED}_on (like usage_entries including all)"
+_MAKE_CARRIED = f"create table {_CARRIED} (like usage_entries including all)"
 _CARRY = f"""
-insert into {CARRIED}_on
+insert into {_CARRIED}
 select e.*
 from lines l
 cross join lateral (
@@ -58,7 +59,7 @@ cross join lateral (
 on conflict do nothing
 """
 _CARRY_LATE = f"""
-insert into {CARRIED}_on
+insert into {_CARRIED}
 select * from usage_entries where at < :before_at and received_at > :before_at
 on conflict do nothing
 """
@@ -116,7 +117,7 @@ async def prepare_archive(db: AsyncSession, before: str) -> datetime:
     It may take a while and locks nobody out. Raises `NotArchivable`.
     """
     before_at = await _beginning(db, before)
-    await db.execute(text(f"drop table if exists {CARRIED}_on"))
+    await db.execute(text(f"drop table if exists {_CARRIED}"))
     await db.execute(text(_MAKE_CARRIED))
     await db.execute(text(_CARRY), {"before_at": before_at})
     return before_at
@@ -127,6 +128,7 @@ async def archive(db: AsyncSession, before_at: datetime, now: datetime) -> Ledge
 
     Needs the owner of the schema. Who brings changes meanwhile waits; the rest of the service does not.
     """
+    await db.execute(text("set local lock_timeout = '5s'"))
     await db.execute(text("lock table usage_entries in access exclusive mode"))
     await db.execute(text(_CARRY_LATE), {"before_at": before_at})
     old = [one for one in await partitions(db) if one.until_at is not None and one.until_at <= before_at]
@@ -134,27 +136,32 @@ async def archive(db: AsyncSession, before_at: datetime, now: datetime) -> Ledge
     entries = await db.scalar(counted) or 0
     for one in old:
         await db.execute(text(f"alter table usage_entries detach partition {one.name}"))
-        await db.execute(text(_put_away(one.name)))
+        await db.execute(text(f"alter table {one.name} set schema ledger_archive"))
     for statement in _ATTACH:
-        await db.execute(text(statement.format(before_at=before_at.isoformat())))
+        await db.execute(text(statement.format(name=_name_before(before_at), before_at=before_at.isoformat())))
     carried = await db.scalar(counted) or 0
-    kept = [one.name for one in old if one.name != CARRIED]
-    done = LedgerArchive(before_at=before_at, archived_at=now, partitions=kept, entries=entries, carried=carried)
+    done = LedgerArchive(
+        before_at=before_at,
+        archived_at=now,
+        partitions=[one.name for one in old],
+        entries=entries,
+        carried=carried,
+    )
     db.add(done)
     await db.flush()
     return done
 
 
 _ATTACH = (
-    f"alter table {CARRIED}_on rename to {CARRIED}",
-    f"alter table {CARRIED} enable row level security",
-    f"alter table usage_entries attach partition {CARRIED} for values from (minvalue) to ('{{before_at}}')",
+    f"alter table {_CARRIED} rename to {{name}}",
+    "alter table {name} enable row level security",
+    "alter table usage_entries attach partition {name} for values from (minvalue) to ('{before_at}')",
 )
 
 
-def _put_away(name: str) -> str:
-    """What was carried on before are copies; the rest is kept where only the owner reads it."""
-    return f"drop table {name}" if name == CARRIED else f"alter table {name} set schema ledger_archive"
+def _name_before(at: datetime) -> str:
+    """Name what holds the last words from before a month, as `end_open_partition` names what begins with it."""
+    return f"{_BEFORE}{at + _INTO_THE_MONTH:%Y_%m}"
 
 
 async def _beginning(db: AsyncSession, month: str) -> datetime:
@@ -164,7 +171,7 @@ async def _beginning(db: AsyncSession, month: str) -> datetime:
     if found is None:
         known = ", ".join(_months(there)) or "none yet"
         raise NotArchivable(f"the ledger has no partition that begins with {month}; there are: {known}")
-    if there[0].name == CARRIED and there[0].until_at == found:
+    if there[0].name.startswith(_BEFORE) and there[0].until_at == found:
         raise NotArchivable(f"what lies before {month} is archived")
     return found
 
