@@ -72,6 +72,7 @@ from services.reports.last_day import distributors_on_last_day, tell_next
 from services.reports.letters import files_with
 from services.reports.price_lists import correct_price, record_invoice, set_prices, set_terms, statement_of
 from services.reports.pricing import Tier, rounded, show_price
+from services.reports.retention import needing
 from services.reports.schemas import SCHEMAS
 from services.reports.statement_forms import render_statement
 from services.reports.stating import Unfiled, file_statement, next_unfiled, settled, state, statement_files, unstated
@@ -138,6 +139,7 @@ __all__ = [
     "issue",
     "issued",
     "line_of",
+    "needing",
     "next_close_at",
     "next_unfiled",
     "next_unissued",

@@ -43,14 +43,17 @@ class Unissued:
 
 async def next_close_at(db: AsyncSession) -> datetime | None:
     """Give when the next period of any distributor is to be closed; may lie in the past."""
-    waiting = [await _next_of(db, distributor, ended) for distributor, ended in await _distributors(db)]
-    return min((due.cut_off_at for due in waiting), default=None)
+    return min((due.cut_off_at for due in await next_closes(db)), default=None)
+
+
+async def next_closes(db: AsyncSession) -> list[Due]:
+    """Give each distributor's next period to be closed; may lie in the past."""
+    return [await _next_of(db, distributor, ended) for distributor, ended in await _distributors(db)]
 
 
 async def due(db: AsyncSession, now: datetime) -> list[UUID]:
     """Give the distributors that have a period to close now, however long ago it ended."""
-    waiting = [await _next_of(db, distributor, ended) for distributor, ended in await _distributors(db)]
-    return [one.distributor_id for one in waiting if one.cut_off_at <= now]
+    return [one.distributor_id for one in await next_closes(db) if one.cut_off_at <= now]
 
 
 async def close(db: AsyncSession, distributor_id: UUID, now: datetime) -> Due | None:

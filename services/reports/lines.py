@@ -32,7 +32,8 @@ select f.site_id, cast(:distributor_id as uuid) as distributor_id, cast(:starts_
         case when seen.disabled or starting.to_state = 'disabled' then 'disabled' end,
         case when seen.suspended or starting.to_state = 'suspended' then 'suspended' end,
         case when exists (select from usage_entries e where e.site_id = f.site_id and e.clock_suspect
-            and e.at >= f.from_at and e.at < f.until_at and e.received_at <= :cut_off_at) then 'clock_suspect' end,
+            and e.at >= f.from_at and e.at < f.until_at and e.at >= :starts_at and e.at < :ends_at
+            and e.received_at <= :cut_off_at) then 'clock_suspect' end,
         case when exists (select from site_tenures t where t.site_id = f.site_id and t.msp_id <> f.msp_id
             and (t.from_at = f.until_at or t.until_at = f.from_at)) then 'moved' end,
         case when raised.clone_suspected then 'clone_suspected' end,
