@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header
 
 from license_api.deps import CALLER_REFUSALS, Caller, Db, From, Now, Public, TheService
+from license_api.once import Once, OnceRoute
 from license_api.problems import described
 from license_api.v1.fields import Email, Instant, Language, Message, Said, Secret, SessionIdText, UserIdText
 from license_api.v1.pages import named
@@ -14,6 +15,7 @@ from services.partners import (
     CodeNeeded,
     CodeWrong,
     FreshSignInNeeded,
+    IdempotencyKeyReused,
     LinkInvalid,
     NoSecondFactor,
     PartnerKind,
@@ -24,7 +26,7 @@ from services.partners import (
     UserSession,
 )
 
-router = APIRouter(tags=["sessions"])
+router = APIRouter(tags=["sessions"], route_class=OnceRoute)
 _SIGNING_IN = (SignInFailed, CodeNeeded, CodeWrong, TooManyAttempts, TooManyRequests)
 
 
@@ -210,7 +212,8 @@ async def get_me(caller: Caller) -> Me:
     operation_id="beginTotp",
     summary="Begin to set up a second factor",
     status_code=201,
-    responses=described(NoSecondFactor, FreshSignInNeeded, *CALLER_REFUSALS),
+    dependencies=[Once],
+    responses=described(FreshSignInNeeded, IdempotencyKeyReused, NoSecondFactor, *CALLER_REFUSALS),
 )
 async def begin_totp(caller: Caller, db: Db, made: TheService) -> TotpBegun:
     """It counts from when a code of it is confirmed."""
