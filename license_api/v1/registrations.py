@@ -28,6 +28,7 @@ from services.errors import Absent, Invalid, TooManyAttempts, TooManyRequests
 from services.partners import (
     AlreadyDecided,
     Applicant,
+    DistributorClosed,
     IdempotencyKeyReused,
     LinkInvalid,
     NameTaken,
@@ -192,6 +193,7 @@ async def get_registration(registration_id: str, caller: Caller, db: Db) -> Regi
         IdempotencyKeyReused,
         Invalid,
         NameTaken,
+        DistributorClosed,
         NoDistributor,
         WrongPartner,
         *CALLER_REFUSALS,

@@ -149,7 +149,10 @@ async def approve(
     name: str | None,
     now: datetime,
 ) -> Msp:
-    """Make the MSP under its country's distributor and invite the contact; raises `NoDistributor`, `NameTaken`."""
+    """Make the MSP under its country's distributor and invite the contact.
+
+    Raises `NoDistributor`, `NameTaken`, `DistributorClosed`.
+    """
     row = await _undecided(db, registration_id)
     if distributor_id is not None:
         await one_distributor(db, caller, distributor_id)

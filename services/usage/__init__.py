@@ -5,11 +5,13 @@ again from the ledger. Months are the distributor's, and tile time.
 """
 
 from services.usage.calendar import (
+    SHORT_BELOW,
     Period,
     UnknownZone,
     day_starts,
     month_period,
     next_period,
+    period_at,
     period_containing,
     zone_data_version,
     zone_info,
@@ -36,6 +38,7 @@ from services.usage.tables import ContactGap, Line, UsageEntry
 
 __all__ = [
     "FIGURES",
+    "SHORT_BELOW",
     "Arrival",
     "ContactGap",
     "Counts",
@@ -72,6 +75,7 @@ __all__ = [
     "last_counts",
     "month_period",
     "next_period",
+    "period_at",
     "period_containing",
     "raw_sites",
     "record_gaps",

@@ -194,6 +194,12 @@ RULES: dict[tuple[str, str], Rule] = {
     ("PATCH", "/v1/distributors/{distributor_id}"): Rule(
         MEMBER, frozenset({VENDOR, DISTRIBUTOR}), {"address": "Via Roma 1"}, sees=_CHAIN
     ),
+    ("PUT", "/v1/distributors/{distributor_id}/zone"): Rule(
+        ADMIN, frozenset({VENDOR}), {"zone": "Europe/Paris"}, sees=_CHAIN
+    ),
+    ("POST", "/v1/distributors/{distributor_id}/closing"): Rule(
+        ADMIN, frozenset({VENDOR}), {"to": "{other}", "reason": "gone"}, good=201, sees=_CHAIN
+    ),
     ("GET", "/v1/msps"): Rule(),
     ("GET", "/v1/msps/{msp_id}"): Rule(sees=_CHAIN),
     ("PATCH", "/v1/msps/{msp_id}"): Rule(MEMBER, body={"address": "Via Roma 1"}, sees=_CHAIN),
