@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import func, select
 
 from services import ids, partners
-from services.partners import Distributor, PartnerKind
+from services.partners import Distributor, Msp, PartnerKind
 from services.partners.tables import MspTenure
 from tests.support.mail import Mailbox, deliver_letters
 from tests.support.people import Headers, signed_in
@@ -38,17 +38,17 @@ async def close(
     return await client.post(url(distributor, "closing"), json=body, headers=vendor)
 
 
-async def addresses(world: World, **of: str) -> None:
+async def give_addresses(world: World) -> None:
+    """The distributor is `d@example.org`, the MSP `m@example.org`."""
     async with world.sessions.begin() as db:
-        for row, email in zip((world.distributor, world.msp), of.values(), strict=True):
-            attached = await db.get_one(type(row), row.id)
-            setattr(attached, "email" if isinstance(row, Distributor) else "billing_email", email)
+        (await db.get_one(Distributor, world.distributor.id)).email = "d@example.org"
+        (await db.get_one(Msp, world.msp.id)).billing_email = "m@example.org"
 
 
 async def test_closing_moves_the_msps_together_at_the_month_s_end_and_tells_everybody(
     client: httpx.AsyncClient, world: World, vendor: Headers, north: Distributor
 ) -> None:
-    await addresses(world, distributor="d@example.org", msp="m@example.org")
+    await give_addresses(world)
     second = await world.another_msp("Baltica")
     answer = await close(client, vendor, world.distributor, north)
     assert (answer.status_code, answer.json()["closed_at"], answer.json()["territory"]) == (201, MARCH_ENDS, [])
@@ -138,7 +138,7 @@ async def test_two_distributors_that_close_towards_each_other_do_not_wait_for_ev
 
 
 async def test_a_zone_is_changed_told_and_taken_back(client: httpx.AsyncClient, world: World, vendor: Headers) -> None:
-    await addresses(world, distributor="d@example.org", msp="m@example.org")
+    await give_addresses(world)
     for zone, ahead in (("America/New_York", "America/New_York"), ("Asia/Tokyo", "Asia/Tokyo"), ("Europe/Rome", None)):
         for _ in range(2):  # twice is once
             answer = await client.put(url(world.distributor, "zone"), json={"zone": zone}, headers=vendor)

@@ -8,10 +8,10 @@ import httpx
 from sqlalchemy import select
 
 from services import ids
-from services.partners import Distributor, PartnerKind
+from services.partners import VENDOR_ID, Distributor, Msp, PartnerKind
 from services.reports.tables import ClosedPeriod, Report
 from tests.support.machine import Machine
-from tests.support.people import Headers, signed_in
+from tests.support.people import Headers, person, session_of, signed_in
 from tests.support.world import World
 
 ROME, NEW_YORK = "Europe/Rome", "America/New_York"
@@ -90,11 +90,11 @@ async def test_a_change_of_zone_holds_from_the_next_period_on_and_the_periods_ti
 async def test_workers_that_were_down_close_each_period_by_the_zone_that_it_had(
     client: httpx.AsyncClient, world: World
 ) -> None:
-    vendor = await signed_in(world, PartnerKind.VENDOR)
+    vendor = await person(world, PartnerKind.VENDOR, VENDOR_ID)
     east = await world.another_distributor("East", NEW_YORK)
-    await to_zone(client, vendor, east, ROME)
+    await to_zone(client, await session_of(world, vendor), east, ROME)
     world.clock.now = datetime(2026, 6, 2, tzinfo=UTC)
-    await to_zone(client, await signed_in_again(world), east, NEW_YORK)
+    await to_zone(client, await session_of(world, vendor), east, NEW_YORK)
     for _ in range(3):
         await world.close()
     assert [(month, zone, ends) for month, zone, _, ends in await periods(world, east)] == [
@@ -104,16 +104,11 @@ async def test_workers_that_were_down_close_each_period_by_the_zone_that_it_had(
     ]
 
 
-async def signed_in_again(world: World) -> Headers:
-    """The vendor's admin, with a session of now."""
-    return await signed_in(world, PartnerKind.VENDOR, world.distributor.id)
-
-
-async def move(client: httpx.AsyncClient, world: World, to: Distributor) -> datetime:
-    """Move the world's MSP; gives when it does."""
-    url = f"/v1/msps/{ids.show('msp', world.msp.id)}/move"
+async def move(client: httpx.AsyncClient, world: World, msp: Msp, to: Distributor) -> datetime:
+    """Move an MSP; gives when it does."""
     body = {"distributor_id": ids.show("distributor", to.id)}
-    answer = await client.post(url, json=body, headers=await signed_in(world, PartnerKind.VENDOR))
+    vendor = await signed_in(world, PartnerKind.VENDOR)
+    answer = await client.post(f"/v1/msps/{ids.show('msp', msp.id)}/move", json=body, headers=vendor)
     assert answer.status_code == 201, answer.text
     return datetime.fromisoformat(answer.json()["at"])
 
@@ -122,7 +117,7 @@ async def test_an_msp_that_moves_westwards_is_charged_nothing_for_the_piece_betw
     client: httpx.AsyncClient, world: World
 ) -> None:
     west = await world.another_distributor("West", NEW_YORK)
-    assert await move(client, world, west) == IN_ROME
+    assert await move(client, world, world.msp, west) == IN_ROME
     machine = await world.running((5, 0, 0))
     await heard(
         world, machine, (IN_ROME - HOUR, 5), (IN_ROME + HOUR, 9), (IN_NEW_YORK - HOUR, 3), (IN_NEW_YORK + HOUR, 3)
@@ -141,14 +136,8 @@ async def test_an_msp_that_moves_eastwards_brings_nothing_that_its_old_month_cou
     client: httpx.AsyncClient, world: World
 ) -> None:
     west = await world.another_distributor("West", NEW_YORK)
-    await to_zone(
-        client, await signed_in(world, PartnerKind.VENDOR), world.distributor, ROME
-    )  # the one it has: nothing
     other = await world.another_msp("Liberty", west)
-    url = f"/v1/msps/{ids.show('msp', other.id)}/move"
-    body = {"distributor_id": ids.show("distributor", world.distributor.id)}
-    moved = await client.post(url, json=body, headers=await signed_in_again(world))
-    assert moved.json()["at"] == "2026-04-01T04:00:00Z"
+    assert await move(client, world, other, world.distributor) == IN_NEW_YORK
     machine = await world.running((5, 0, 0), "Liberty 1", other)
     # The nine are of New York's March, though Rome's April has begun.
     await heard(
