@@ -38,6 +38,10 @@ GROUPS = (
         N_("Operations"),
         (Room(N_("Sites"), "/sites", Right.SITES_READ),),
     ),
+    Group(
+        N_("Accounts"),
+        (Room(N_("Reports"), "/reports", Right.REPORTS_READ),),
+    ),
 )
 
 
