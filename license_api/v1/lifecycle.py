@@ -15,11 +15,7 @@ from license_api.v1.pages import named
 from services import ids, keys, partners, sites
 from services.errors import Absent, BodyTooLarge
 from services.keys import Key, KeyAlreadyRotated, KeyRevokedForGood
-<<<<<<< HEAD
-from services.partners import FreshSignInNeeded, IdempotencyKeyReused, PolicyOutOfBounds, Right, WrongPartner
-=======
-from services.partners import FreshSignInNeeded, Right, WrongPartner
->>>>>>> main
+from services.partners import FreshSignInNeeded, IdempotencyKeyReused, Right, WrongPartner
 from services.sites import RejectedTooLate
 
 router = APIRouter(tags=["keys"], route_class=OnceRoute)

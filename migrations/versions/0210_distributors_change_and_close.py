@@ -6,7 +6,7 @@ from alembic import op
 from migrations.guards import guard, unguard
 
 revision = "0210"
-down_revision = "0290"
+down_revision = "0200"
 branch_labels = None
 depends_on = None
 

@@ -15,12 +15,7 @@ from services import keys, partners
 from services.errors import Absent, Kind, Refusal
 from services.ids import new_id
 from services.keys import Key
-<<<<<<< HEAD
-from services.sites import policies, standing
-=======
-from services.partners import Distributor
 from services.sites import spreading, standing
->>>>>>> main
 from services.sites.tables import Move
 from services.usage import period_at
 
