@@ -22,6 +22,7 @@ WITHOUT = {
     "/v1/me/password": "makes nothing, and its body is a password, of which no hash is kept here",
     "/v1/password-resets": "of nobody; three letters a day at most",
     "/v1/password-resets/completion": "a link is good once",
+    "/v1/policies/dry-run": "makes nothing: it tells what would be",
     "/v1/keys/{key_id}/code": "shows, and each showing is a line of the audit log",
 }
 POSTS = sorted(path for method, path in set(RULES) | OPEN | ONESELF if method == "POST")
