@@ -15,7 +15,7 @@ from bench.stand import Stand, stand
 
 # Those that need no stand are called without one.
 _ON_THE_STAND = ("heartbeats", "ledger", "wal", "storage", "burst", "activation")
-_ALONE = ("sweep", "reports", "console")
+_ALONE = ("sweep", "reports", "console", "answers")
 _RESULTS = Path(__file__).with_name("results.json")
 _SITES = 200_000
 console = Console(width=160)

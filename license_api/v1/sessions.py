@@ -185,11 +185,9 @@ async def end_session(session_id: str, caller: Caller, db: Db, now: Now) -> None
     status_code=204,
     responses=described(Invalid, SignInFailed, CodeNeeded, CodeWrong, *CALLER_REFUSALS),
 )
-async def confirm_session(
-    body: Confirmation, caller: Caller, db: Db, now: Now, made: TheService, come_from: From
-) -> None:
+async def confirm_session(body: Confirmation, caller: Caller, db: Db, now: Now, made: TheService) -> None:
     """For ten minutes the session is fresh."""
-    await made.attempts.sign_in(come_from.address, str(caller.person()), known=True)
+    await made.attempts.confirm(str(caller.credential_id))
     await partners.confirm_session(db, made.desk.vault, caller, password=body.password, code=body.code, now=now)
 
 
@@ -227,11 +225,9 @@ async def begin_totp(caller: Caller, db: Db, made: TheService) -> TotpBegun:
     summary="Confirm the second factor",
     responses=described(CodeWrong, Invalid, NoSecondFactor, FreshSignInNeeded, *CALLER_REFUSALS),
 )
-async def confirm_totp(
-    body: TotpCode, caller: Caller, db: Db, now: Now, made: TheService, come_from: From
-) -> RecoveryCodes:
+async def confirm_totp(body: TotpCode, caller: Caller, db: Db, now: Now, made: TheService) -> RecoveryCodes:
     """Keep the recovery codes where the authenticator is not."""
-    await made.attempts.sign_in(come_from.address, str(caller.person()), known=True)
+    await made.attempts.confirm(str(caller.credential_id))
     user = await _me(db, caller)
     return RecoveryCodes(codes=await partners.confirm_totp(db, made.desk.vault, caller, user, body.code, now))
 
@@ -255,11 +251,9 @@ async def remove_totp(caller: Caller, db: Db, now: Now) -> None:
     status_code=204,
     responses=described(Invalid, SignInFailed, *CALLER_REFUSALS),
 )
-async def change_password(
-    body: PasswordChange, caller: Caller, db: Db, now: Now, made: TheService, come_from: From
-) -> None:
+async def change_password(body: PasswordChange, caller: Caller, db: Db, now: Now, made: TheService) -> None:
     """Your other sessions end."""
-    await made.attempts.sign_in(come_from.address, str(caller.person()), known=True)
+    await made.attempts.confirm(str(caller.credential_id))
     await partners.change_password(db, caller, old=body.old, new=body.new, now=now)
 
 
