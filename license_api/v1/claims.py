@@ -5,6 +5,7 @@ from datetime import datetime
 from fastapi import APIRouter
 
 from license_api.deps import CALLER_REFUSALS, Caller, Db, Now
+from license_api.noted import noted
 from license_api.once import Once, OnceRoute
 from license_api.problems import described
 from license_api.v1.fields import Count, Instant, InstantText, Message, Name, Said, Sha256Hex
@@ -14,7 +15,8 @@ from services import ids, reports
 from services.errors import Absent, BodyTooLarge
 from services.partners import IdempotencyKeyReused, Right, WrongPartner
 
-router = APIRouter(tags=["reports"], route_class=OnceRoute)
+_ACTS = {"disputeLine": "line.disputed", "askVoid": "void.asked"}
+router = APIRouter(tags=["reports"], route_class=OnceRoute, dependencies=[noted(_ACTS)])
 
 
 class EntryShown(Said):

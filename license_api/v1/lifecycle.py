@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from pydantic import AwareDatetime, Field
 
 from license_api.deps import CALLER_REFUSALS, Caller, Db, Now, TheService
+from license_api.noted import noted
 from license_api.once import Once, OnceRoute
 from license_api.problems import described
 from license_api.v1.fields import Instant, KeyIdText, Message, Name, Said, SiteIdText
@@ -18,7 +19,20 @@ from services.keys import Key, KeyAlreadyRotated, KeyRevokedForGood
 from services.partners import FreshSignInNeeded, IdempotencyKeyReused, Right, WrongPartner
 from services.sites import RejectedTooLate
 
-router = APIRouter(tags=["keys"], route_class=OnceRoute)
+_ACTS = {
+    "suspendKey": "key.suspended",
+    "resumeKey": "key.resumed",
+    "revokeKey": "key.revoked",
+    "releaseKey": "key.released",
+    "rotateKey": "key.rotated",
+    "snoozeKey": "key.snoozed",
+    "endStandalone": "seat.ended",
+    "rejectStandalone": "seat.rejected",
+    "offerMove": "move.offered",
+    "withdrawMove": "move.withdrawn",
+    "acceptMove": "move.accepted",
+}
+router = APIRouter(tags=["keys"], route_class=OnceRoute, dependencies=[noted(_ACTS)])
 _ALWAYS = (Absent, BodyTooLarge, WrongPartner, *CALLER_REFUSALS)
 _GRAVE = (FreshSignInNeeded, *_ALWAYS)
 

@@ -11,9 +11,9 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services import keys, partners
+from services import delivery, keys, partners
 from services.errors import Absent, Kind, Refusal
-from services.ids import new_id
+from services.ids import new_id, show
 from services.keys import Key
 from services.sites import spreading, standing
 from services.sites.tables import Move
@@ -73,6 +73,9 @@ async def offer(db: AsyncSession, site_id: UUID, to_msp_id: UUID, *, actor: str,
     )
     db.add(move)
     keys.note(db, key, "move_offered", actor=actor, now=now, reason=receiver.name)
+    # It does not see the site yet, nor hear of it otherwise.
+    subject = {"move": show("move", move.id)}
+    delivery.emit(db, partner_id=to_msp_id, kind="move.offered", subject=subject, now=now)
     await db.flush()
     return move
 
