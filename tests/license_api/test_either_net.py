@@ -94,16 +94,16 @@ async def _add_what_happens(world: World, client: httpx.AsyncClient, chain: Chai
     ).json()["id"]
     code = (await client.post(f"/v1/keys/{key}/code", headers=headers)).json()["code"]
     async with world.sessions.begin() as db:
-        db.add_all(_returned_letter(of["partner"], world) for of in chain.of.values())
+        db.add_all(_returned_letter(of["partner"], site, world) for of in chain.of.values())
     prices = {"currency": "EUR", "from_month": "2026-03", "prices": {"server": [{"from_units": 0, "price": "4.50"}]}}
     await client.post("/v1/price-lists", json=prices, headers=await headers_of(world, chain, (DISTRIBUTOR, ADMIN)))
     await client.post("/v1/activations", json=Machine(code).activation_body())
 
 
-def _returned_letter(partner_id: str, world: World) -> Letter:
+def _returned_letter(partner_id: str, site: str, world: World) -> Letter:
     now = world.clock()
     return Letter(
-        id=new_id(now), occasion=f"returned {partner_id}", kind="invitation", recipient=f"{partner_id}@example.org",
+        id=new_id(now), occasion=f"returned {partner_id} {site}", kind="invitation", recipient=f"{partner_id}@example.org",
         language="it", values={}, partner_id=partner_id, posted_at=now, next_attempt_at=None, attempts=1,
         failure="550 no such user",
     )  # fmt: skip

@@ -387,6 +387,9 @@ async def fresh(world: World, chain: Chain, kind: PartnerKind, rule: tuple[str, 
     now = world.clock()
     if "registration" in rule[1]:
         chain.ids["registration_id"] = await _registration(world)
+    if rule[1] == "/v1/distributors/{distributor_id}/closing":
+        closing = await world.another_distributor(f"distributor {ids.new_id(now)}")
+        return Chain({**chain.ids, "distributor_id": ids.show("distributor", closing.id)}, chain.of)
     if "closing" in rule[1] or "/move" in rule[1]:
         chain.ids["msp_id"] = ids.show("msp", (await world.another_msp(f"msp {now} {ids.new_id(now)}")).id)
     if "replacement" in rule[1]:
