@@ -103,7 +103,7 @@ async def _add_what_happens(world: World, client: httpx.AsyncClient, chain: Chai
 def _returned_letter(partner_id: str, site: str, world: World) -> Letter:
     now = world.clock()
     return Letter(
-        id=new_id(now), occasion=f"returned {partner_id} {site}", kind="invitation", recipient=f"{partner_id}@example.org",
+        id=new_id(now), occasion=f"returned {partner_id} {site}", kind="invitation", recipient="back@example.org",
         language="it", values={}, partner_id=partner_id, posted_at=now, next_attempt_at=None, attempts=1,
         failure="550 no such user",
     )  # fmt: skip
