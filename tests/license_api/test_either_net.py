@@ -151,8 +151,7 @@ async def test_the_strangers_have_something_to_be_seen_on_every_list(
 async def test_without_the_code_s_scope_row_level_security_shows_nothing_of_a_stranger_s(
     client: httpx.AsyncClient, world: World, two: tuple[Chain, Chain], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for scoped, everything in SCOPES:
-        monkeypatch.setattr(scoped, "__code__", everything.__code__)
+    _take_scopes_away(monkeypatch)
     for rule in TOGETHER:
         monkeypatch.delitem(RULES, rule)
     assert await learn_nothing(client, world, *two) > 120
@@ -165,8 +164,22 @@ async def test_without_row_level_security_the_code_shows_nothing_of_a_stranger_s
     assert await learn_nothing(unguarded_client, world, *two) > 120
 
 
+async def test_with_both_taken_away_the_table_notices(
+    unguarded_client: httpx.AsyncClient, world: World, two: tuple[Chain, Chain], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _take_scopes_away(monkeypatch)
+    monkeypatch.setattr(partners, "guard", _no_guard)
+    with pytest.raises(AssertionError):
+        await learn_nothing(unguarded_client, world, *two)
+
+
 async def _no_guard(_db: AsyncSession, _principal: Principal) -> None:
     """Set no role: the transaction stays the owner's, whom no policy concerns."""
+
+
+def _take_scopes_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    for scoped, everything in SCOPES:
+        monkeypatch.setattr(scoped, "__code__", everything.__code__)
 
 
 @pytest.fixture
