@@ -89,7 +89,7 @@ class Signed(Visit):
         return self.form.right
 
     async def _confirm(self) -> None:
-        await self.made.attempts.sign_in(self.origin.address, str(self.principal.person()), known=True)
+        await self.made.attempts.confirm(str(self.principal.credential_id))
         await partners.confirm_session(
             self.db,
             self.made.desk.vault,

@@ -6,7 +6,6 @@ rows of its own chain for its own interval, and a stranger's row does not exist 
 
 from services.partners.audit import audit_log, note
 from services.partners.directory import (
-    AlreadyMoving,
     TerritoryTaken,
     appointed,
     change_distributor,
@@ -14,11 +13,11 @@ from services.partners.directory import (
     close_msp,
     distributor_for,
     distributors,
-    move_msp,
     msps,
     one_distributor,
     one_msp,
 )
+from services.partners.handing_over import AlreadyMoving, close_distributor, move_msp
 from services.partners.idempotency import (
     IdempotencyKeyReused,
     KeptAnswer,
@@ -75,6 +74,7 @@ from services.partners.principal import (
 )
 from services.partners.profiles import Profile, profile_of
 from services.partners.register import (
+    DistributorClosed,
     MspNotApproved,
     MspSuspended,
     NameTaken,
@@ -149,6 +149,7 @@ from services.partners.users import (
     user_of,
     users_of,
 )
+from services.partners.zones import Zones, change_zone, zone_at, zones_of, zones_of_each
 
 __all__ = [
     "KNOBS",
@@ -165,6 +166,7 @@ __all__ = [
     "CodeNeeded",
     "CodeWrong",
     "Distributor",
+    "DistributorClosed",
     "EmailTaken",
     "FreshSignInNeeded",
     "IdempotencyKeyReused",
@@ -201,6 +203,7 @@ __all__ = [
     "User",
     "UserSession",
     "WrongPartner",
+    "Zones",
     "accept_invitation",
     "add_distributor",
     "add_msp",
@@ -219,8 +222,10 @@ __all__ = [
     "change_msp",
     "change_password",
     "change_user",
+    "change_zone",
     "check_values",
     "claim_idempotency_key",
+    "close_distributor",
     "close_msp",
     "confirm_session",
     "confirm_totp",
@@ -288,4 +293,7 @@ __all__ = [
     "visible_to",
     "withdraw_invitation",
     "withdraw_replacement",
+    "zone_at",
+    "zones_of",
+    "zones_of_each",
 ]

@@ -16,7 +16,7 @@ from services.reports.document import Document, Heading, compose
 from services.reports.lines import read_lines
 from services.reports.tables import ClosedPeriod, Report, ReportFile
 from services.reports.wording import Language, language_of
-from services.usage import Span, day_starts, period_containing, zone_data_version, zone_info
+from services.usage import Span, day_starts, period_at, zone_data_version, zone_info
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,8 @@ async def provisional(db: AsyncSession, caller: Principal, msp_id: UUID, now: da
     if caller.kind is PartnerKind.DISTRIBUTOR and caller.partner_id != distributor_id:
         raise Absent
     distributor = await db.get_one(Distributor, distributor_id)
-    period = period_containing(distributor.zone, now)
-    span = Span(period.starts_at, min(period.ends_at, now), now)
+    period = period_at(await partners.zones_of(db, distributor_id), now)
+    span = Span(period.starts_at, min(period.ends_at, now), now, distributor_id)
     rows = await read_lines(db, distributor_id, msp.id, span)
     counted = await count_lines(db, msp.id, distributor_id, period, span, rows)
     zone = zone_info(period.zone)

@@ -86,6 +86,29 @@ async def site_of(db: AsyncSession, principal: Principal, site_id: UUID, now: da
     return views[0]
 
 
+async def keys_of_liveness(
+    db: AsyncSession,
+    principal: Principal,
+    now: datetime,
+    wanted: Liveness,
+    *,
+    after: UUID | None,
+    limit: int,
+    state: KeyState | None = None,
+    text: str | None = None,
+) -> list[Key]:
+    """Give a page of the keys whose sites are doing so, in the order in which they were made."""
+    found: list[Key] = []
+    while True:
+        page = await keys.visible_keys(db, principal, after=after, limit=_SCAN, state=state, text=text)
+        of_page = _roster(principal).where(Key.site_id.in_([key.site_id for key in page]))
+        doing_so = {view.site_id for view in await _views(db, of_page, now) if view.liveness is wanted}
+        found += [key for key in page if key.site_id in doing_so]
+        if len(found) >= limit or len(page) < _SCAN:
+            return found[:limit]
+        after = page[-1].id
+
+
 def _roster(principal: Principal) -> Select[Key, Installation, Line]:
     """Give each key with its bound Site Manager and the line that was heard last; both None where there is none."""
     bound = (

@@ -5,11 +5,13 @@ again from the ledger. Months are the distributor's, and tile time.
 """
 
 from services.usage.calendar import (
+    SHORT_BELOW,
     Period,
     UnknownZone,
     day_starts,
     month_period,
     next_period,
+    period_at,
     period_containing,
     zone_data_version,
     zone_info,
@@ -47,6 +49,7 @@ from services.usage.tables import ContactGap, LedgerArchive, Line, UsageEntry
 
 __all__ = [
     "FIGURES",
+    "SHORT_BELOW",
     "Arrival",
     "ContactGap",
     "Counts",
@@ -91,6 +94,7 @@ __all__ = [
     "next_bound",
     "next_period",
     "partitions",
+    "period_at",
     "period_containing",
     "prepare_archive",
     "raw_sites",
