@@ -20,7 +20,7 @@ from services.delivery.endpoints import (
 )
 from services.delivery.gathering import gather
 from services.delivery.mailers import Attachment, FolderMailer, Mailer, NotSent, SmtpMailer
-from services.delivery.outbox import Language, emit, events_of, language, link, post, post_to_stranger
+from services.delivery.outbox import Language, emit, events_of, language, latest_events, link, post, post_to_stranger
 from services.delivery.posting import (
     Attach,
     PostOffice,
@@ -74,6 +74,7 @@ __all__ = [
     "fan_out",
     "gather",
     "language",
+    "latest_events",
     "link",
     "next_letter",
     "next_parcels",

@@ -23,7 +23,9 @@ async def policy_of_key(db: AsyncSession, key: Key, now: datetime) -> Policy:
 
 async def policies_of_keys(db: AsyncSession, keys: Sequence[Key], now: datetime) -> dict[UUID, Policy]:
     """Give the policies in force for some keys, by site."""
-    of_msp = {msp_id: await partners.policy_of_msp(db, msp_id, now) for msp_id in {key.msp_id for key in keys}}
+    if not keys:
+        return {}
+    of_msp = await partners.policies_of_msps(db, {key.msp_id for key in keys}, now)
     rows = await db.scalars(select(KeyPolicy).where(KeyPolicy.site_id.in_([key.site_id for key in keys])))
     own = {row.site_id: row for row in rows}
     return {key.site_id: nearest(of_msp[key.msp_id], own.get(key.site_id)) for key in keys}

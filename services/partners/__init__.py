@@ -16,6 +16,7 @@ from services.partners.directory import (
     distributors,
     move_msp,
     msps,
+    names_of_msps,
     one_distributor,
     one_msp,
 )
@@ -44,7 +45,7 @@ from services.partners.people_tables import (
     User,
     UserSession,
 )
-from services.partners.policy import Level, Policy, policy_of, policy_of_msp, set_policy
+from services.partners.policy import Level, Policy, policies_of_msps, policy_of, policy_of_msp, set_policy
 from services.partners.policy_bounds import BOUNDS, PolicyOutOfBounds, check_values
 from services.partners.principal import (
     TOKEN_RIGHTS,
@@ -219,12 +220,14 @@ __all__ = [
     "move_msp",
     "msps",
     "msps_of",
+    "names_of_msps",
     "network_of",
     "note",
     "one_distributor",
     "one_msp",
     "one_registration",
     "pass_site_tenure",
+    "policies_of_msps",
     "policy_of",
     "policy_of_msp",
     "principal_of",

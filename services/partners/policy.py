@@ -1,16 +1,17 @@
 """The policy in force for an MSP: programme, then distributor, then MSP; the nearest value wins."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import or_, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.partners.register import distributor_of
-from services.partners.tables import PolicyRow
+from services.errors import Absent
+from services.partners.tables import MspTenure, PolicyRow
 
 Level = Literal["programme", "distributor", "msp"]
 PROGRAMME_ID = UUID(int=0)
@@ -49,12 +50,31 @@ async def policy_of(db: AsyncSession, *, distributor_id: UUID, msp_id: UUID | No
     if msp_id is not None:
         subjects.append(("msp", msp_id))
     rows = await db.scalars(select(PolicyRow).where(tuple_(PolicyRow.level, PolicyRow.subject_id).in_(subjects)))
-    return _nearest({row.level: row for row in rows})
+    levels = {row.level: row for row in rows}
+    return _nearest([levels.get(level) for level in _LEVELS])
 
 
 async def policy_of_msp(db: AsyncSession, msp_id: UUID, now: datetime) -> Policy:
     """Give the policy in force for an MSP under the distributor that it has now."""
-    return await policy_of(db, distributor_id=await distributor_of(db, msp_id, now), msp_id=msp_id)
+    return (await policies_of_msps(db, [msp_id], now))[msp_id]
+
+
+async def policies_of_msps(db: AsyncSession, msp_ids: Collection[UUID], now: datetime) -> dict[UUID, Policy]:
+    """Give the policies in force for MSPs under the distributors that they have now, with two queries however many."""
+    covers = (MspTenure.from_at <= now, or_(MspTenure.until_at.is_(None), MspTenure.until_at > now))
+    tenures = select(MspTenure.msp_id, MspTenure.distributor_id).where(MspTenure.msp_id.in_(msp_ids), *covers)
+    over = {row.msp_id: row.distributor_id for row in await db.execute(tenures)}
+    if len(over) < len(set(msp_ids)):
+        raise Absent
+    subjects = {("programme", PROGRAMME_ID)}
+    subjects |= {("msp", msp_id) for msp_id in over} | {("distributor", one) for one in over.values()}
+    rows = await db.scalars(select(PolicyRow).where(tuple_(PolicyRow.level, PolicyRow.subject_id).in_(subjects)))
+    own = {(row.level, row.subject_id): row for row in rows}
+    programme = own.get(("programme", PROGRAMME_ID))
+    return {
+        msp_id: _nearest([programme, own.get(("distributor", above)), own.get(("msp", msp_id))])
+        for msp_id, above in over.items()
+    }
 
 
 async def set_policy(db: AsyncSession, level: Level, subject_id: UUID = PROGRAMME_ID, **values: int | None) -> None:
@@ -64,10 +84,10 @@ async def set_policy(db: AsyncSession, level: Level, subject_id: UUID = PROGRAMM
         await db.execute(change.on_conflict_do_update(index_elements=["level", "subject_id"], set_=values))
 
 
-def _nearest(rows: dict[str, PolicyRow]) -> Policy:
+def _nearest(levels: Sequence[PolicyRow | None]) -> Policy:
     policy = Policy()
-    for level in _LEVELS:
-        if row := rows.get(level):
+    for row in levels:
+        if row is not None:
             own = {field.name: getattr(row, field.name) for field in fields(Policy)}
             policy = replace(policy, **{name: value for name, value in own.items() if value is not None})
     return policy

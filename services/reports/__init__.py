@@ -62,6 +62,7 @@ from services.reports.docket import (
     one_void,
     site_seen,
     voids,
+    waiting_disputes,
 )
 from services.reports.document import Document, write
 from services.reports.evidence import PeakEvidence, evidence_of
@@ -162,6 +163,7 @@ __all__ = [
     "unfinished",
     "unstated",
     "voids",
+    "waiting_disputes",
     "with_tiers",
     "withdraw_excuse",
     "write",

@@ -4,7 +4,20 @@ Promise: an answered heartbeat is durable; a repeat gets its own answer again; n
 fault, and one that is heard again is enabled at once. Locks are taken in the order lines, key, timers.
 """
 
-from services.sites import admission, backups, breaker, commands, inventory, moves, orders, policies, refusals, standing
+from services.sites import (
+    admission,
+    backups,
+    breaker,
+    clones,
+    commands,
+    flags,
+    inventory,
+    moves,
+    orders,
+    policies,
+    refusals,
+    standing,
+)
 from services.sites.activation import (
     WORTH_KEEPING,
     Activated,
@@ -21,6 +34,7 @@ from services.sites.bearer import Bearer, read_bearer
 from services.sites.binding import Activation
 from services.sites.commands import CommandState
 from services.sites.echo import Echo
+from services.sites.fleet import Fleet, fleet_of, silent_of
 from services.sites.heartbeat import (
     Backups,
     ChangesMissing,
@@ -39,7 +53,7 @@ from services.sites.namesakes import Namesake, namesakes
 from services.sites.pace import Pace, TooEarly
 from services.sites.pulse import PULSE_SECONDS, pulse
 from services.sites.refusals import Refused
-from services.sites.roster import SiteView, site_of, sites_of
+from services.sites.roster import Order, SiteView, site_of, sites_of
 from services.sites.seats import RejectedTooLate, Seat, SeatsExhausted, end_seat, reject_seat, seats_of
 from services.sites.silence import Liveness
 from services.sites.sweep import Swept, next_timer_at, sweep
@@ -65,6 +79,7 @@ __all__ = [
     "DeployedMismatch",
     "Desk",
     "Echo",
+    "Fleet",
     "Heartbeat",
     "Idle",
     "Inventory",
@@ -77,6 +92,7 @@ __all__ = [
     "LineBroken",
     "Liveness",
     "Namesake",
+    "Order",
     "Pace",
     "Place",
     "Refused",
@@ -94,8 +110,11 @@ __all__ = [
     "advance_idle",
     "backups",
     "breaker",
+    "clones",
     "commands",
     "end_seat",
+    "flags",
+    "fleet_of",
     "genuine_echo",
     "inventory",
     "last_told",
@@ -113,6 +132,7 @@ __all__ = [
     "rotate_signing_key",
     "seats_of",
     "signing_key",
+    "silent_of",
     "site_of",
     "sites_of",
     "standing",

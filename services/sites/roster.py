@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import NamedTuple
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, select, true
+from sqlalchemy import DateTime, Select, func, literal, select, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -14,6 +15,7 @@ from services import keys, partners
 from services.errors import Absent
 from services.keys import Key, KeyState
 from services.partners import Policy, Principal
+from services.sites.cutoffs import cutoffs
 from services.sites.ladder import ladder
 from services.sites.pulse import outages
 from services.sites.silence import Liveness, Outage, liveness
@@ -27,6 +29,7 @@ class SiteView:
 
     site_id: UUID
     key_id: UUID
+    msp_id: UUID
     name: str
     reference: str | None
     state: KeyState
@@ -34,6 +37,7 @@ class SiteView:
     last_contact_at: datetime | None
     hostname: str | None
     version: str | None
+    console_url: str | None
     deployed: Counts | None
     known_until_at: datetime | None
     warn_at: datetime | None
@@ -49,7 +53,32 @@ class _Marks(NamedTuple):
     held: bool
 
 
-_SCAN = 500
+class Order(StrEnum):
+    """By what a list of sites is sorted; a hyphen before it turns it round in the console's addresses."""
+
+    MADE = "made"
+    NAME = "name"
+    CONTACT = "contact"
+    AGENTS = "agents"
+
+
+_LATEST = (
+    select(Line)
+    .where(Line.site_id == Installation.site_id, Line.installation_id == Installation.installation_id)
+    .order_by(Line.last_contact_at.desc())
+    .limit(1)
+    .lateral()
+)
+_LINE = aliased(Line, _LATEST)
+HEARD = _LINE.last_contact_at
+DEPLOYED = _LINE.server + func.coalesce(_LINE.workstation, 0) + func.coalesce(_LINE.server_plus, 0)
+_LONG_AGO = literal(datetime(2000, 1, 1, tzinfo=UTC), DateTime(timezone=True))
+_ORDERS: dict[Order, Any] = {
+    Order.MADE: Key.site_id,
+    Order.NAME: func.lower(Key.name),
+    Order.CONTACT: func.coalesce(HEARD, _LONG_AGO),
+    Order.AGENTS: func.coalesce(DEPLOYED, -1),
+}
 
 
 async def sites_of(
@@ -62,31 +91,34 @@ async def sites_of(
     state: KeyState | None = None,
     text: str | None = None,
     liveness: Liveness | None = None,
+    order: Order = Order.MADE,
+    descending: bool = False,
 ) -> list[SiteView]:
-    """Give a page of the sites that the principal sees, in the order of their ids, beginning after one.
-
-    Liveness is derived as it is read, so a page of one kind is found by looking at as many sites as that takes.
-    """
-    found: list[SiteView] = []
-    batch = limit if liveness is None else _SCAN
-    while True:
-        query = _roster(principal).where(keys.matching(state, text)).order_by(Key.site_id).limit(batch)
-        views = await _views(db, query if after is None else query.where(Key.site_id > after), now)
-        found += [view for view in views if liveness is None or view.liveness is liveness]
-        if len(found) >= limit or len(views) < batch:
-            return found[:limit]
-        after = views[-1].site_id
+    """Give a page of the sites that the principal sees, in an order, beginning after one; raises `Absent` for that."""
+    query = roster(principal).where(keys.matching(state, text))
+    if liveness is not None:
+        cut = await cutoffs(db, now)
+        query = cut.join(query).where(cut.liveness(HEARD)[liveness])
+    column = _ORDERS[order]
+    if after is not None:
+        place = await db.execute(roster(principal).with_only_columns(column).where(Key.site_id == after))
+        if (reached := place.first()) is None:
+            raise Absent
+        here, there = tuple_(column, Key.site_id), tuple_(literal(reached[0], column.type), literal(after))
+        query = query.where(here < there if descending else here > there)
+    turned = (column.desc(), Key.site_id.desc()) if descending else (column, Key.site_id)
+    return await views(db, query.order_by(*turned).limit(limit), now)
 
 
 async def site_of(db: AsyncSession, principal: Principal, site_id: UUID, now: datetime) -> SiteView:
     """Give one site; raises `Absent` also for a stranger's."""
-    views = await _views(db, _roster(principal).where(Key.site_id == site_id), now)
-    if not views:
+    found = await views(db, roster(principal).where(Key.site_id == site_id), now)
+    if not found:
         raise Absent
-    return views[0]
+    return found[0]
 
 
-def _roster(principal: Principal) -> Select[Key, Installation, Line]:
+def roster(principal: Principal) -> Select[*tuple[Any, ...]]:
     """Give each key with its bound Site Manager and the line that was heard last; both None where there is none."""
     bound = (
         (Installation.site_id == Key.site_id)
@@ -94,23 +126,16 @@ def _roster(principal: Principal) -> Select[Key, Installation, Line]:
         & Installation.ended_at.is_(None)
         & (Installation.product == "site_manager")
     )
-    latest = (
-        select(Line)
-        .where(Line.site_id == Installation.site_id, Line.installation_id == Installation.installation_id)
-        .order_by(Line.last_contact_at.desc())
-        .limit(1)
-        .lateral()
-    )
-    line = aliased(Line, latest)
     return (
-        select(Key, Installation, line)
+        select(Key, Installation, _LINE)
         .outerjoin(Installation, bound)
-        .outerjoin(line, true())
+        .outerjoin(_LINE, true())
         .where(partners.visible_to(principal, Key.site_id))
     )
 
 
-async def _views(db: AsyncSession, query: Select[Key, Installation, Line], now: datetime) -> list[SiteView]:
+async def views(db: AsyncSession, query: Select[*tuple[Any, ...]], now: datetime) -> list[SiteView]:
+    """Read the sites of a roster, with as many queries for many as for few."""
     rows = (await db.execute(query)).all()
     policies = await keys.policies_of_keys(db, [key for key, _, _ in rows], now)
     marks = await _marks(db, [key.site_id for key, _, _ in rows])
@@ -147,6 +172,7 @@ def _view(
     return SiteView(
         site_id=key.site_id,
         key_id=key.id,
+        msp_id=key.msp_id,
         name=key.name,
         reference=key.reference,
         state=key.state,
@@ -161,6 +187,7 @@ def _view(
         last_contact_at=heard,
         hostname=installation.hostname if installation else None,
         version=installation.version if installation else None,
+        console_url=installation.console_url if installation else None,
         deployed=_counts(line),
         known_until_at=line.known_until_at if line else None,
         warn_at=dates.warn_at if dates else None,
