@@ -62,7 +62,7 @@ from generate_series(1, :sites) s, generate_series(1, :changes) n;
 def rows() -> list[Row]:
     """Take the measurements."""
     with lay_ground() as ground:
-        return [*asyncio.run(_close_rows(ground.settings.database_url)), _forms_row()]
+        return [*asyncio.run(_close_rows(ground.settings.migrate_database_url)), _forms_row()]
 
 
 async def _close_rows(url: str) -> list[Row]:

@@ -57,7 +57,7 @@ class Stand:
 
     async def connect(self) -> Any:
         """Connect to the database without SQLAlchemy."""
-        return await fleet.connect(self.settings.database_url)
+        return await fleet.connect(self.settings.migrate_database_url)
 
     def heartbeats(self, count: int) -> list[tuple[str, str]]:
         """Give bearers and bodies of the next idle heartbeats, of sites that have not spoken for longest."""
@@ -100,7 +100,7 @@ async def _fill(ground: Ground, folder: Path, sites: int) -> Stand:
         distributor = await partners.add_distributor(db, name="Bench", zone="Europe/Rome", now=now)
         msp = await partners.add_msp(db, name="Bench", distributor_id=distributor.id, now=now)
     await engine.dispose()
-    connection = await fleet.connect(ground.settings.database_url)
+    connection = await fleet.connect(ground.settings.migrate_database_url)
     await fleet.add_sites(connection, 1, sites, msp.id, now)
     await _fill_textbook(connection, sites, now)
     await connection.execute("checkpoint")

@@ -132,4 +132,5 @@ def tables_sql() -> list[str]:
     for table in Base.metadata.sorted_tables:
         statements.append(str(CreateTable(table).compile(dialect=postgresql.dialect())))
         statements += [str(CreateIndex(index).compile(dialect=postgresql.dialect())) for index in table.indexes]
+        statements.append(f"grant select, insert, update on {table.name} to tidemark_service")
     return statements

@@ -12,8 +12,11 @@ chmod 700 secrets
 umask 022
 if [[ ! -e secrets/postgres_password ]]; then random >secrets/postgres_password; fi
 if [[ ! -e secrets/master_secret ]]; then random >secrets/master_secret; fi
-if [[ ! -e secrets/database_url ]]; then
-    printf 'postgresql+asyncpg://tidemark:%s@postgres/tidemark' "$(cat secrets/postgres_password)" >secrets/database_url
+# The owner of the schema, for `migrate` alone, which makes the other login: API and worker own nothing.
+if [[ ! -e secrets/migrate_database_url ]]; then
+    printf 'postgresql+asyncpg://tidemark:%s@postgres/tidemark' "$(cat secrets/postgres_password)" \
+        >secrets/migrate_database_url
+    printf 'postgresql+asyncpg://tidemark_login:%s@postgres/tidemark' "$(random)" >secrets/database_url
 fi
 # Write the mail server into it: smtp://user:password@host:587. While it is empty, letters wait.
 if [[ ! -e secrets/smtp_url ]]; then : >secrets/smtp_url; fi

@@ -154,7 +154,9 @@ def secret_files(database_url: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="tidemark-try-") as closed:
         folder = Path(closed) / "secrets"
         folder.mkdir()
-        (folder / "TIDEMARK_DATABASE_URL").write_text(f"{database_url}\n")
+        service_url = make_url(database_url).set(username="tidemark_login", password=secrets.token_hex(16))
+        (folder / "TIDEMARK_DATABASE_URL").write_text(service_url.render_as_string(hide_password=False))
+        (folder / "TIDEMARK_MIGRATE_DATABASE_URL").write_text(f"{database_url}\n")
         (folder / "TIDEMARK_MASTER_SECRET").write_text(f"{secrets.token_hex(32)}\n")
         yield folder
 

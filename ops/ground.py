@@ -1,5 +1,7 @@
 """The ground that a stack stands on: a PostgreSQL with the schema and a Valkey, fresh, and gone afterwards.
 
+As in production, the service logs in as a role that owns nothing; `migrate_database_url` is the owner's.
+
 Embedded servers by default. With `TIDEMARK_DATABASE_URL` and `TIDEMARK_REDIS_URL` set, a database of its own on those.
 """
 
@@ -14,7 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from ops import schema
+from ops import schema, service_login
 from ops.embedded import Servers
 from ops.embedded import start as start_servers
 from services.settings import Settings
@@ -34,17 +36,25 @@ def lay_ground(given: Settings | None = None) -> Iterator[Ground]:
     given = given or Settings.load()
     if given.database_url and given.redis_url:
         with _scratch_database(given.database_url) as url:
-            schema.upgrade(url)
             yield Ground(_settings(given, url, given.redis_url), None)
         return
     with start_servers() as servers:
-        schema.upgrade(servers.database_url)
         yield Ground(_settings(given, servers.database_url, servers.redis_url), servers)
 
 
-def _settings(given: Settings, database_url: str, redis_url: str) -> Settings:
+def _settings(given: Settings, owner_url: str, redis_url: str) -> Settings:
+    """Bring up the schema, make the service's login, and give the settings of both."""
+    schema.upgrade(owner_url)
+    login = make_url(owner_url).set(username=_login(owner_url), password=secrets.token_hex(16))
+    service_url = login.render_as_string(hide_password=False)
+    service_login.admit(owner_url, service_url)
     secret = given.master_secret.get_secret_value() or secrets.token_urlsafe(32)
-    values = {"database_url": database_url, "redis_url": redis_url, "master_secret": SecretStr(secret)}
+    values = {
+        "database_url": service_url,
+        "migrate_database_url": owner_url,
+        "redis_url": redis_url,
+        "master_secret": SecretStr(secret),
+    }
     return given.model_copy(update=values)
 
 
@@ -52,10 +62,16 @@ def _settings(given: Settings, database_url: str, redis_url: str) -> Settings:
 def _scratch_database(url: str) -> Iterator[str]:
     name = f"tidemark_{secrets.token_hex(4)}"
     asyncio.run(_run_alone(url, f"create database {name}"))
+    scratch = make_url(url).set(database=name).render_as_string(hide_password=False)
     try:
-        yield make_url(url).set(database=name).render_as_string(hide_password=False)
+        yield scratch
     finally:
         asyncio.run(_run_alone(url, f"drop database {name} with (force)"))
+        asyncio.run(_run_alone(url, f"drop role if exists {_login(scratch)}"))
+
+
+def _login(owner_url: str) -> str:
+    return f"{make_url(owner_url).database}_login"
 
 
 async def _run_alone(url: str, statement: str) -> None:

@@ -45,10 +45,18 @@ async def engine(ground: Ground) -> AsyncIterator[AsyncEngine]:
     await made.dispose()
 
 
+@pytest.fixture(scope="session")
+async def owner(ground: Ground) -> AsyncIterator[AsyncEngine]:
+    """What the service may not do: the owner of the schema."""
+    made = make_engine(ground.settings.migrate_database_url, 1)
+    yield made
+    await made.dispose()
+
+
 @pytest.fixture
-async def sessions(engine: AsyncEngine) -> Sessions:
+async def sessions(engine: AsyncEngine, owner: AsyncEngine) -> Sessions:
     """Sessions on an empty database. They commit for real: races and locks are what they are in production."""
-    await wipe(engine)
+    await wipe(owner)
     return make_sessions(engine)
 
 

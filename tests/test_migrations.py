@@ -17,9 +17,9 @@ from services.settings import Settings
 @pytest.fixture(scope="module")
 def url(ground: Ground) -> Iterator[str]:
     """A database of this module's own, on the servers that are there."""
-    given = Settings(database_url=ground.settings.database_url, redis_url=ground.settings.redis_url)
+    given = Settings(database_url=ground.settings.migrate_database_url, redis_url=ground.settings.redis_url)
     with lay_ground(given) as laid:
-        yield laid.settings.database_url
+        yield laid.settings.migrate_database_url
 
 
 async def tables(url: str) -> set[str]:

@@ -41,6 +41,10 @@ GROUPS = (
             Room(N_("Sites"), "/sites", Right.SITES_READ),
         ),
     ),
+    Group(
+        N_("Accounts"),
+        (Room(N_("Reports"), "/reports", Right.REPORTS_READ),),
+    ),
 )
 
 

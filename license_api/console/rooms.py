@@ -2,6 +2,12 @@
 
 from fastapi import APIRouter
 
-from license_api.console import first_page, own_sites, second_factor, signing_in
+from license_api.console import first_page, issued_reports, own_sites, second_factor, signing_in
 
-ROOMS: tuple[APIRouter, ...] = (first_page.router, signing_in.router, second_factor.router, own_sites.router)
+ROOMS: tuple[APIRouter, ...] = (
+    first_page.router,
+    signing_in.router,
+    second_factor.router,
+    own_sites.router,
+    issued_reports.router,
+)

@@ -31,6 +31,11 @@ STATES = {
     "implausible": State(N_("Implausible figures"), "alert", "warn"),
     "held": State(N_("Held by the breaker"), "pause", "warn"),
     "snoozed": State(N_("Snoozed"), "snooze", "quiet"),
+    # Of a dispute.
+    "dispute_open": State(N_("To be answered"), "clock", "warn"),
+    "dispute_refused": State(N_("Refused, the vendor may decide"), "clock", "warn"),
+    "dispute_upheld": State(N_("Upheld"), "check", "good"),
+    "dispute_stands": State(N_("The figure stands"), "check", "quiet"),
 }
 
 

@@ -46,6 +46,9 @@ def _environment(language: str) -> Environment:
     made.filters |= {
         "instant": _instant,
         "day": _day,
+        "iso_day": _iso_day,
+        "month": _month,
+        "read_instant": datetime.fromisoformat,
         "ago": _ago,
         "number": _number,
         "money": _money,
@@ -104,7 +107,23 @@ def _day(context: Context, day: date | datetime | None) -> str:
 
 
 @pass_context
+def _iso_day(context: Context, day: str) -> str:
+    """Write a day of a document."""
+    return dates.format_date(date.fromisoformat(day), "EEE d", LOCALES[context["language"]])
+
+
+@pass_context
+def _month(context: Context, month: str) -> str:
+    """Write a month (`2026-03`)."""
+    text = dates.format_date(date.fromisoformat(f"{month}-01"), "LLLL y", LOCALES[context["language"]])
+    return text[:1].upper() + text[1:]
+
+
+@pass_context
 def _number(context: Context, value: int | Decimal | float | None) -> str:
+    # Most are: and Babel takes 40 microseconds for each.
+    if type(value) is int and 0 <= value < 1000:
+        return str(value)
     return "–" if value is None else numbers.format_decimal(value, locale=LOCALES[context["language"]])
 
 

@@ -4,6 +4,7 @@ Promise: every period is closed exactly once, in order, from what had been recei
 a gap; the same facts give the same bytes, and issued bytes never change.
 """
 
+from services.reports import cases, shelf
 from services.reports.accounts import (
     AmountLine,
     AmountsNotShown,
@@ -76,6 +77,7 @@ from services.reports.schemas import SCHEMAS
 from services.reports.statement_forms import render_statement
 from services.reports.stating import Unfiled, file_statement, next_unfiled, settled, state, statement_files, unstated
 from services.reports.tables import Exclusion
+from services.reports.workbook import daily_sums
 from services.reports.writing import Written, write_next
 
 __all__ = [
@@ -112,8 +114,10 @@ __all__ = [
     "amounts_of",
     "approve_late",
     "ask_void",
+    "cases",
     "close",
     "correct_price",
+    "daily_sums",
     "decide_dispute",
     "decide_void",
     "decisions",
@@ -148,6 +152,7 @@ __all__ = [
     "set_prices",
     "set_terms",
     "settled",
+    "shelf",
     "show_price",
     "site_seen",
     "standing",

@@ -16,6 +16,7 @@ from services.sites import (
     orders,
     policies,
     refusals,
+    spreading,
     standing,
 )
 from services.sites.activation import (
@@ -33,6 +34,7 @@ from services.sites.backups import Place, Trouble
 from services.sites.bearer import Bearer, read_bearer
 from services.sites.binding import Activation
 from services.sites.commands import CommandState
+from services.sites.dry_run import DryRun, Effect, Foreseen, dry_run
 from services.sites.echo import Echo
 from services.sites.fleet import Fleet, fleet_of, silent_of
 from services.sites.heartbeat import (
@@ -51,6 +53,7 @@ from services.sites.lease import LeaseSigner
 from services.sites.lease_keys import CACHED_SECONDS, public_keys, rotate_signing_key, signing_key
 from services.sites.namesakes import Namesake, namesakes
 from services.sites.pace import Pace, TooEarly
+from services.sites.policies import PolicySource, PolicyView, change_bounds, change_policy, lock_policies, policy_view
 from services.sites.pulse import PULSE_SECONDS, pulse
 from services.sites.refusals import Refused
 from services.sites.roster import Order, SiteView, site_of, sites_of
@@ -78,8 +81,11 @@ __all__ = [
     "CredentialMismatch",
     "DeployedMismatch",
     "Desk",
+    "DryRun",
     "Echo",
+    "Effect",
     "Fleet",
+    "Foreseen",
     "Heartbeat",
     "Idle",
     "Inventory",
@@ -95,6 +101,8 @@ __all__ = [
     "Order",
     "Pace",
     "Place",
+    "PolicySource",
+    "PolicyView",
     "Refused",
     "RejectedTooLate",
     "Result",
@@ -110,20 +118,25 @@ __all__ = [
     "advance_idle",
     "backups",
     "breaker",
+    "change_bounds",
+    "change_policy",
     "clones",
     "commands",
+    "dry_run",
     "end_seat",
     "flags",
     "fleet_of",
     "genuine_echo",
     "inventory",
     "last_told",
+    "lock_policies",
     "moves",
     "namesakes",
     "next_timer_at",
     "orders",
     "perhaps_idle",
     "policies",
+    "policy_view",
     "public_keys",
     "pulse",
     "read_bearer",
@@ -135,6 +148,7 @@ __all__ = [
     "silent_of",
     "site_of",
     "sites_of",
+    "spreading",
     "standing",
     "sweep",
     "take_in",

@@ -4,23 +4,24 @@
 site must have been heard: a few instants for the whole fleet, whatever its size.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, DateTime, Select, and_, case, func, literal, or_, select
+from sqlalchemy import ColumnElement, DateTime, Integer, Select, and_, case, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from services.keys import Key, KeyPolicy
 from services.partners import Policy
 from services.partners.tables import MspTenure, PolicyRow
-from services.sites.ladder import FINAL_BEFORE
 from services.sites.pulse import outages
 from services.sites.silence import Liveness, Outage, heard_until
 
-_HEARTBEAT, _WARN, _DISABLE = "heartbeat_seconds", "warn_after_seconds", "disable_after_seconds"
+_HEARTBEAT, _WARN = "heartbeat_seconds", "warn_after_seconds"
+_FINAL, _DISABLE = "final_before_seconds", "disable_after_seconds"
+_KNOBS = (_HEARTBEAT, _WARN, _FINAL, _DISABLE)
 _OF_MSP, _OF_DISTRIBUTOR = aliased(PolicyRow), aliased(PolicyRow)
 _Levels = Mapping[str, Sequence[Any]]
 
@@ -51,44 +52,46 @@ class Cutoffs:
 
     def liveness(self, heard: Any) -> dict[Liveness, ColumnElement[bool]]:
         """Say `liveness` in SQL: each site is exactly one of these."""
-        overdue = heard <= self._by(_DISABLE)
-        silent = and_(heard <= self._by(_WARN), ~overdue)
-        late = and_(heard < self._by(_HEARTBEAT, lambda interval: 2 * interval), heard > self._by(_WARN), ~overdue)
+        disable, warn = self._by(self._length(_DISABLE)), self._by(self._length(_WARN))
+        intervals = self._by(self._length(_HEARTBEAT), times=2)
         return {
             Liveness.NEVER_CONNECTED: heard.is_(None),
-            Liveness.OVERDUE: overdue,
-            Liveness.SILENT: silent,
-            Liveness.LATE: late,
-            Liveness.ONLINE: and_(heard.is_not(None), ~overdue, ~silent, ~late),
+            Liveness.OVERDUE: heard <= disable,
+            Liveness.SILENT: and_(heard <= warn, heard > disable),
+            Liveness.LATE: and_(heard < intervals, heard > warn, heard > disable),
+            Liveness.ONLINE: and_(heard >= intervals, heard > warn, heard > disable),
         }
 
     def warned(self, heard: Any) -> ColumnElement[bool]:
         """Tell whether a silence is past its warning, or past its end."""
-        return or_(heard <= self._by(_WARN), heard <= self._by(_DISABLE))
+        return or_(heard <= self._by(self._length(_WARN)), heard <= self._by(self._length(_DISABLE)))
 
     def closing(self, heard: Any) -> ColumnElement[bool]:
         """Tell whether a silence is past its final warning: `ladder` in SQL."""
-        warn = func.greatest(self._by(_WARN), self._by(_DISABLE))
-        final = self._by(_DISABLE, lambda after: after - FINAL_BEFORE)
-        return and_(heard <= func.least(warn, final))
+        disable, before = self._length(_DISABLE), self._length(_FINAL)
+        final = _Length(disable.column - before.column, {d - b for d in disable.values for b in before.values})
+        return and_(self.warned(heard), heard <= self._by(final))
 
-    def _by(self, knob: str, length: Callable[[timedelta], timedelta] = lambda after: after) -> ColumnElement[datetime]:
-        """Give the instant that belongs to a key's own length."""
-        programme = getattr(self.programme, knob)
-        values = {programme, *(getattr(row, knob, None) for rows in self.levels.values() for row in rows)} - {None}
+    def _by(self, length: "_Length", times: int = 1) -> ColumnElement[datetime]:
+        """Give the instant that belongs to each key's own length."""
         instants = {
-            value: literal(heard_until(self.now, length(timedelta(seconds=value)), self.own), DateTime(timezone=True))
-            for value in values
+            value: literal(heard_until(self.now, timedelta(seconds=times * value), self.own), DateTime(timezone=True))
+            for value in length.values
         }
-        if len(instants) == 1:
-            return instants[programme]
-        return case(instants, value=func.coalesce(*self._columns(knob), programme))
+        return case(instants, value=length.column) if len(instants) > 1 else next(iter(instants.values()))
 
-    def _columns(self, knob: str) -> list[Any]:
-        nearest = {"key": KeyPolicy, "msp": _OF_MSP, "distributor": _OF_DISTRIBUTOR}
-        return [
-            getattr(table, knob) for level, table in nearest.items() if level in self.levels and hasattr(table, knob)
-        ]
+    def _length(self, knob: str) -> "_Length":
+        """Give a knob in force for each key, and every value that it has somewhere."""
+        nearest: dict[str, Any] = {"key": KeyPolicy, "msp": _OF_MSP, "distributor": _OF_DISTRIBUTOR}
+        columns = [getattr(table, knob) for level, table in nearest.items() if level in self.levels]
+        set_somewhere = {getattr(row, knob) for rows in self.levels.values() for row in rows} - {None}
+        programme = getattr(self.programme, knob)
+        return _Length(func.coalesce(*columns, literal(programme, Integer)), {programme, *set_somewhere})
+
+
+class _Length(NamedTuple):
+    column: Any
+    values: set[int]
 
 
 async def cutoffs(db: AsyncSession, now: datetime) -> Cutoffs:
@@ -96,7 +99,7 @@ async def cutoffs(db: AsyncSession, now: datetime) -> Cutoffs:
     levels = await _levels(db)
     programme = Policy()
     for row in levels.pop("programme", []):
-        own = {knob: getattr(row, knob) for knob in (_HEARTBEAT, _WARN, _DISABLE)}
+        own = {knob: getattr(row, knob) for knob in _KNOBS}
         programme = Policy(**{knob: value for knob, value in own.items() if value is not None})
     longest = max([programme.disable_after_seconds, *_disabling(levels)])
     own_outages = await _outages(db, now, timedelta(seconds=longest))
@@ -104,18 +107,18 @@ async def cutoffs(db: AsyncSession, now: datetime) -> Cutoffs:
 
 
 async def _levels(db: AsyncSession) -> dict[str, list[Any]]:
+    """Give the different values that policies have at each level."""
     found: dict[str, list[Any]] = {}
-    columns = (PolicyRow.heartbeat_seconds, PolicyRow.warn_after_seconds, PolicyRow.disable_after_seconds)
-    for row in await db.execute(select(PolicyRow.level, *columns).distinct()):
+    of_partners = select(PolicyRow.level, *(getattr(PolicyRow, knob) for knob in _KNOBS)).distinct()
+    for row in await db.execute(of_partners):
         found.setdefault(row.level, []).append(row)
-    own = select(KeyPolicy.warn_after_seconds).where(KeyPolicy.warn_after_seconds.is_not(None)).distinct()
-    if of_keys := list(await db.execute(own)):
+    if of_keys := list(await db.execute(select(*(getattr(KeyPolicy, knob) for knob in _KNOBS)).distinct())):
         found["key"] = of_keys
     return found
 
 
 def _disabling(levels: _Levels) -> list[int]:
-    return [seconds for rows in levels.values() for row in rows if (seconds := getattr(row, _DISABLE, None))]
+    return [seconds for rows in levels.values() for row in rows if (seconds := getattr(row, _DISABLE))]
 
 
 async def _outages(db: AsyncSession, now: datetime, longest: timedelta) -> list[Outage]:

@@ -33,3 +33,11 @@ async def engine(ground: Ground, servers: Servers) -> AsyncIterator[AsyncEngine]
     made = make_engine(ground.settings.database_url)
     yield made
     await made.dispose()
+
+
+@pytest.fixture
+async def owner(ground: Ground, servers: Servers) -> AsyncIterator[AsyncEngine]:
+    """As new, for the same reason."""
+    made = make_engine(ground.settings.migrate_database_url, 1)
+    yield made
+    await made.dispose()

@@ -27,16 +27,16 @@ _RELENT = "drop function refuse() cascade"
 
 
 @asynccontextmanager
-async def refusing(engine: AsyncEngine) -> AsyncIterator[None]:
-    await _run(engine, _REFUSE)
+async def refusing(owner: AsyncEngine) -> AsyncIterator[None]:
+    await _run(owner, _REFUSE)
     try:
         yield
     finally:
-        await _run(engine, _RELENT)
+        await _run(owner, _RELENT)
 
 
-async def _run(engine: AsyncEngine, script: str) -> None:
-    async with engine.begin() as connection:
+async def _run(owner: AsyncEngine, script: str) -> None:
+    async with owner.begin() as connection:
         raw = await connection.get_raw_connection()
         assert raw.driver_connection is not None
         await raw.driver_connection.execute(script)
@@ -48,10 +48,10 @@ async def _count(world: World, table: type) -> int:
 
 
 async def test_a_key_that_cannot_be_committed_is_not_answered_201(
-    client: httpx.AsyncClient, world: World, engine: AsyncEngine
+    client: httpx.AsyncClient, world: World, owner: AsyncEngine
 ) -> None:
     headers = {"Authorization": f"Bearer {await world.token()}"}
-    async with refusing(engine):
+    async with refusing(owner):
         answer = await client.post("/v1/keys", json={"name": "Hotel Adria"}, headers=headers)
     problem(answer, 503, "unavailable")
     assert int(answer.headers["retry-after"]) > 0
@@ -61,10 +61,10 @@ async def test_a_key_that_cannot_be_committed_is_not_answered_201(
 
 
 async def test_an_activation_that_cannot_be_committed_is_not_answered_201(
-    client: httpx.AsyncClient, world: World, engine: AsyncEngine
+    client: httpx.AsyncClient, world: World, owner: AsyncEngine
 ) -> None:
     machine = Machine((await world.key()).code)
-    async with refusing(engine):
+    async with refusing(owner):
         answer = await client.post("/v1/activations", json=machine.activation_body())
     problem(answer, 503, "unavailable")
     assert await _count(world, Installation) == 0
@@ -72,11 +72,11 @@ async def test_an_activation_that_cannot_be_committed_is_not_answered_201(
 
 
 async def test_a_heartbeat_that_cannot_be_committed_is_not_answered_200(
-    client: httpx.AsyncClient, world: World, engine: AsyncEngine
+    client: httpx.AsyncClient, world: World, owner: AsyncEngine
 ) -> None:
     machine = await world.activated()
     body = machine.body(world.clock(), (1, 0, 0))
-    async with refusing(engine):
+    async with refusing(owner):
         answer = await client.post("/v1/heartbeats", json=body, headers=machine.headers)
     problem(answer, 503, "unavailable")
     assert await _count(world, UsageEntry) == 0
@@ -85,14 +85,14 @@ async def test_a_heartbeat_that_cannot_be_committed_is_not_answered_200(
 
 
 async def test_a_failure_of_our_own_is_500_says_nothing_of_it_and_leaves_nothing(
-    client: httpx.AsyncClient, world: World, engine: AsyncEngine
+    client: httpx.AsyncClient, world: World, owner: AsyncEngine
 ) -> None:
     headers = {"Authorization": f"Bearer {await world.token()}"}
-    await _run(engine, "alter table key_events rename to elsewhere")
+    await _run(owner, "alter table key_events rename to elsewhere")
     try:
         answer = await client.post("/v1/keys", json={"name": "Hotel Adria"}, headers=headers)
     finally:
-        await _run(engine, "alter table elsewhere rename to key_events")
+        await _run(owner, "alter table elsewhere rename to key_events")
     problem(answer, 500, "internal_error")
     assert "key_events" not in answer.text
     assert await _count(world, Key) == 0

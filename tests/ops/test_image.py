@@ -48,7 +48,12 @@ def test_compose_sets_only_settings_that_there_are(name: str) -> None:
     service = SERVICES[name]
     given = {*service["environment"], *(secret["target"] for secret in service["secrets"])}
     assert given <= {f"TIDEMARK_{setting.upper()}" for setting in Settings.model_fields}
-    assert {"TIDEMARK_DATABASE_URL", "TIDEMARK_MASTER_SECRET", "TIDEMARK_REDIS_URL"} <= given
+    assert {"TIDEMARK_DATABASE_URL", "TIDEMARK_REDIS_URL"} <= given
+
+
+def test_only_migrate_gets_the_owner_of_the_schema() -> None:
+    holders = [name for name in SERVICES if "migrate_database_url" in str(SERVICES[name].get("secrets"))]
+    assert holders == ["migrate"]
 
 
 def test_api_and_worker_do_not_wait_for_each_other() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import delete, func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from report_worker import jobs
 from report_worker.jobs import Tools
@@ -52,14 +53,14 @@ async def lived(world: World, deployed: int = 3) -> Machine:
 # --- what was known at the cut-off ---------------------------------------------------------------------------
 
 
-async def test_a_report_closed_late_has_the_bytes_it_would_have_had_in_time(world: World) -> None:
+async def test_a_report_closed_late_has_the_bytes_it_would_have_had_in_time(world: World, owner: AsyncEngine) -> None:
     machine = await world.running((3, 0, 0))
     world.clock.now = APRIL - 10 * HOUR
     await world.beat(machine, (4, 0, 0))
     world.clock.now = CUT_OFF
     await world.close()
     in_time = await files(world)
-    async with world.sessions.begin() as db:  # as if no worker had run
+    async with owner.begin() as db:  # as if no worker had run
         for table in (ReportFile, Charge, Report, ReportLine, ClosedPeriod):
             await db.execute(delete(table))
         await db.execute(text("delete from report_counters"))
@@ -183,12 +184,15 @@ async def test_a_zone_without_a_midnight_on_the_first_closes_at_the_first_instan
 # --- counted twice ---------------------------------------------------------------------------------------------
 
 
-async def test_a_difference_between_the_two_counts_holds_that_report_alone_and_raises_an_alarm(world: World) -> None:
+async def test_a_difference_between_the_two_counts_holds_that_report_alone_and_raises_an_alarm(
+    world: World, owner: AsyncEngine
+) -> None:
     await world.key("theirs", await world.another_msp("Baltica"))
     await lived(world)
     world.clock.now = CUT_OFF
     async with world.sessions.begin() as db:
         assert await reports.close(db, world.distributor.id, CUT_OFF)
+    async with owner.begin() as db:
         await db.execute(update(ReportLine).values(server=99))  # a mistake in the first computation
     await world.close()
     held, issued = sorted(await world.reports(), key=lambda report: report.msp_name)
@@ -206,11 +210,23 @@ async def test_a_difference_between_the_two_counts_holds_that_report_alone_and_r
     assert (held.number, held.issued_at) == ("2026-00002", CUT_OFF)
 
 
-async def test_the_explanation_of_a_close_shows_both_computations_and_changes_nothing(world: World) -> None:
+async def test_the_lines_of_a_report_that_is_not_held_cannot_be_taken_away(world: World) -> None:
+    await lived(world)
+    world.clock.now = CUT_OFF
+    await world.close()
+    async with world.sessions.begin() as db:
+        await db.execute(delete(ReportLine))
+        assert await db.scalar(select(func.count()).select_from(ReportLine)) == 1
+
+
+async def test_the_explanation_of_a_close_shows_both_computations_and_changes_nothing(
+    world: World, owner: AsyncEngine
+) -> None:
     await lived(world)
     world.clock.now = CUT_OFF
     async with world.sessions.begin() as db:
         await reports.close(db, world.distributor.id, CUT_OFF)
+    async with owner.begin() as db:
         await db.execute(update(ReportLine).values(workstation=5))
     async with world.sessions() as db:
         [one] = await reports.explain(db, world.distributor.id, "2026-03")

@@ -229,17 +229,17 @@ _steps = st.lists(st.tuples(st.sampled_from(_weighted), st.integers(0, 1000)), m
 )
 @given(steps=_steps)
 async def test_whatever_happens_in_whatever_order_the_service_is_as_the_model(
-    engine: AsyncEngine, desk: Desk, steps: list[tuple[str, int]]
+    engine: AsyncEngine, owner: AsyncEngine, desk: Desk, steps: list[tuple[str, int]]
 ) -> None:
-    play = await _begin(engine, desk)
+    play = await _begin(engine, owner, desk)
     for op, pick in steps:
         await play.do(op, pick)
         await play.check()
 
 
-async def _begin(engine: AsyncEngine, desk: Desk) -> Play:
+async def _begin(engine: AsyncEngine, owner: AsyncEngine, desk: Desk) -> Play:
     """A world of its own for each example, with one site that has sent its first heartbeat."""
-    await wipe(engine)
+    await wipe(owner)
     clock, sessions = TestClock(), make_sessions(engine)
     async with sessions.begin() as db:
         distributor = await partners.add_distributor(db, name="Distribuzione", zone=ZONE, now=clock())

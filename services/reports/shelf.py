@@ -1,0 +1,300 @@
+"""The shelf: issued reports as a person goes through them, newest first, with what each comes to and the month before.
+
+Every function asks as often for fifty reports as for one.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services import partners
+from services.errors import Absent
+from services.partners import Distributor, PartnerKind, Principal
+from services.reports.billing_tables import StatementLine
+from services.reports.cases import pending
+from services.reports.charging import ZERO
+from services.reports.counting import terms
+from services.reports.document import Document
+from services.reports.tables import Charge, ClosedPeriod, Dispute, Report, ReportFile, ReportLine
+from services.usage import Three
+
+_MONTHS = 13
+_TYPES = (Charge.server, Charge.workstation, Charge.server_plus)
+
+
+@dataclass(frozen=True, slots=True)
+class Shelved:
+    """An issued report, with its sums. `disputed` counts the lines whose dispute is not decided yet."""
+
+    report_id: UUID
+    msp_id: UUID
+    msp: str
+    distributor_id: UUID
+    distributor: str
+    number: str
+    month: str
+    starts_at: datetime
+    issued_at: datetime
+    charged: Three = ZERO
+    corrected: int = 0
+    sites: int = 0
+    disputed: int = 0
+    stated: Mapping[str, Decimal] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        """What is charged for the month itself."""
+        return sum(self.charged)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredForm:
+    """One form of a report, without its bytes."""
+
+    form: str
+    size_bytes: int
+    sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedReport:
+    """An issued report taken from the shelf: its row, its document, its forms."""
+
+    row: Shelved
+    document: Document
+    document_sha256: bytes
+    forms: Sequence[StoredForm]
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What was charged for a site in the month before."""
+
+    site_id: UUID
+    name: str
+    charged: Three
+
+
+@dataclass(frozen=True, slots=True)
+class MonthSum:
+    """What a month of an MSP came to when it was issued."""
+
+    report_id: UUID
+    month: str
+    charged: Three
+
+
+async def shelf(
+    db: AsyncSession,
+    caller: Principal,
+    now: datetime,
+    *,
+    after: UUID | None,
+    limit: int,
+    month: str | None = None,
+    text: str | None = None,
+) -> list[Shelved]:
+    """Give a page of the caller's issued reports, newest month first and by MSP; of one month, or of MSPs so named."""
+    query = _reports(caller).order_by(Report.starts_at.desc(), Report.msp_name, Report.id).limit(limit)
+    if month is not None:
+        query = query.where(ClosedPeriod.month == month)
+    if text:
+        query = query.where(Report.msp_name.icontains(text, autoescape=True))
+    if after is not None:
+        query = query.where(await _past(db, caller, after))
+    return await _with_sums(db, caller, [Shelved(*row) for row in await db.execute(query)], now)
+
+
+async def months(db: AsyncSession, caller: Principal) -> Sequence[str]:
+    """Give the months of which the caller has reports, newest first."""
+    own = partners.visible_chain(caller, Report.msp_id, Report.distributor_id)
+    found = (
+        Report.distributor_id == ClosedPeriod.distributor_id,
+        Report.starts_at == ClosedPeriod.starts_at,
+        Report.issued_at.is_not(None),
+        own,
+    )
+    query = select(ClosedPeriod.month).where(select(Report.id).where(*found).exists()).distinct()
+    return (await db.scalars(query.order_by(ClosedPeriod.month.desc()))).all()
+
+
+async def sums_of_month(db: AsyncSession, caller: Principal, month: str) -> tuple[int, Three, int]:
+    """Give how many of the caller's reports a month has, what they charge by type, and their corrections' sum."""
+    own = partners.visible_chain(caller, Charge.msp_id, Charge.distributor_id)
+    theirs = and_(Charge.report_id == Report.id, Report.issued_at.is_not(None), own)
+    query = (
+        select(func.count(Report.id.distinct()), *_sums())
+        .select_from(ClosedPeriod)
+        .join(
+            Report,
+            (Report.distributor_id == ClosedPeriod.distributor_id) & (Report.starts_at == ClosedPeriod.starts_at),
+        )
+        .join(Charge, theirs)
+        .where(ClosedPeriod.month == month)
+    )
+    row: Any = (await db.execute(query)).one()
+    return row[0], row[1:4], row[4]
+
+
+async def opened(db: AsyncSession, caller: Principal, report_id: UUID, now: datetime) -> OpenedReport:
+    """Give one report with its document and its forms; raises `Absent` also for a stranger's."""
+    query = _reports(caller).add_columns(Report.document, Report.document_sha256).where(Report.id == report_id)
+    found = (await db.execute(query)).first()
+    if found is None:
+        raise Absent
+    row, document, digest = found[:-2], found[-2], found[-1]
+    [shelved] = await _with_sums(db, caller, [Shelved(*row)], now)
+    forms = await db.execute(
+        select(ReportFile.form, func.octet_length(ReportFile.content), ReportFile.sha256)
+        .where(ReportFile.report_id == report_id)
+        .order_by(ReportFile.form)
+    )
+    return OpenedReport(shelved, json.loads(document or b"{}"), digest or b"", [StoredForm(*one) for one in forms])
+
+
+async def month_before(db: AsyncSession, caller: Principal, msp_id: UUID, starts_at: datetime) -> list[Before]:
+    """Give what an MSP's last report before an instant charged, site by site; empty if there was none."""
+    last = _issued(caller, msp_id).where(Report.starts_at < starts_at).order_by(Report.starts_at.desc()).limit(1)
+    report_id = await db.scalar(last)
+    if report_id is None:
+        return []
+    rows = await db.execute(
+        select(Charge.site_id, ReportLine.name, *_TYPES)
+        .join(
+            ReportLine,
+            (ReportLine.site_id == Charge.site_id)
+            & (ReportLine.distributor_id == Charge.distributor_id)
+            & (ReportLine.starts_at == Charge.starts_at),
+        )
+        .where(Charge.report_id == report_id, Charge.origin == "report")
+    )
+    return [Before(row[0], row[1], (row[2], row[3], row[4])) for row in rows]
+
+
+async def month_by_month(db: AsyncSession, caller: Principal, msp_id: UUID, until: datetime) -> list[MonthSum]:
+    """Give what an MSP's months came to, up to the one that begins at an instant; the last thirteen, oldest first."""
+    last = _issued(caller, msp_id).where(Report.starts_at <= until).order_by(Report.starts_at.desc()).limit(_MONTHS)
+    rows = await db.execute(
+        select(Report.id, ClosedPeriod.month, *(func.coalesce(func.sum(one), 0) for one in _TYPES))
+        .join(
+            ClosedPeriod,
+            (ClosedPeriod.distributor_id == Report.distributor_id) & (ClosedPeriod.starts_at == Report.starts_at),
+        )
+        .outerjoin(Charge, (Charge.report_id == Report.id) & (Charge.origin == "report"))
+        .where(Report.id.in_(last))
+        .group_by(Report.id, ClosedPeriod.month, Report.starts_at)
+        .order_by(Report.starts_at)
+    )
+    return [MonthSum(row[0], row[1], (row[2], row[3], row[4])) for row in rows]
+
+
+def _reports(caller: Principal) -> Select[*tuple[Any, ...]]:
+    period = (ClosedPeriod.distributor_id == Report.distributor_id) & (ClosedPeriod.starts_at == Report.starts_at)
+    own = partners.visible_chain(caller, Report.msp_id, Report.distributor_id)
+    return (
+        select(
+            Report.id,
+            Report.msp_id,
+            Report.msp_name,
+            Report.distributor_id,
+            Distributor.name,
+            Report.number,
+            ClosedPeriod.month,
+            Report.starts_at,
+            Report.issued_at,
+        )
+        .join(ClosedPeriod, period)
+        .join(Distributor, Distributor.id == Report.distributor_id)
+        .where(own, Report.issued_at.is_not(None))
+    )
+
+
+def _issued(caller: Principal, msp_id: UUID) -> Select[*tuple[Any, ...]]:
+    own = partners.visible_chain(caller, Report.msp_id, Report.distributor_id)
+    return select(Report.id).where(Report.msp_id == msp_id, Report.issued_at.is_not(None), own)
+
+
+async def _past(db: AsyncSession, caller: Principal, after: UUID) -> ColumnElement[bool]:
+    """Give the condition for what comes after a report on the shelf."""
+    query = _reports(caller).where(Report.id == after).with_only_columns(Report.starts_at, Report.msp_name)
+    last = (await db.execute(query)).first()
+    if last is None:
+        raise Absent
+    starts_at, name = last
+    later = tuple_(Report.msp_name, Report.id) > tuple_(name, after)
+    return or_(Report.starts_at < starts_at, and_(Report.starts_at == starts_at, later))
+
+
+async def _with_sums(db: AsyncSession, caller: Principal, rows: Sequence[Shelved], now: datetime) -> list[Shelved]:
+    ids = [row.report_id for row in rows]
+    charges: dict[UUID, Any] = {
+        one[0]: one[1:]
+        for one in await db.execute(
+            select(Charge.report_id, *_sums()).where(Charge.report_id.in_(ids)).group_by(Charge.report_id)
+        )
+    }
+    disputed = await _disputed(db, ids, now)
+    stated = await _stated(db, await _with_amounts(db, caller, rows, now))
+    nothing = (0, 0, 0, 0, 0)
+    return [
+        replace(
+            row,
+            charged=charges.get(row.report_id, nothing)[:3],
+            corrected=charges.get(row.report_id, nothing)[3],
+            sites=charges.get(row.report_id, nothing)[4],
+            disputed=disputed.get(row.report_id, 0),
+            stated=stated.get(row.report_id, {}),
+        )
+        for row in rows
+    ]
+
+
+def _sums() -> list[ColumnElement[int]]:
+    """The charged of each type, the sum of all corrections, and the number of lines."""
+    own = Charge.origin == "report"
+    corrected = Charge.server + Charge.workstation + Charge.server_plus
+    return [
+        *(func.coalesce(func.sum(one).filter(own), 0) for one in _TYPES),
+        func.coalesce(func.sum(corrected).filter(~own), 0),
+        func.count().filter(own),
+    ]
+
+
+async def _disputed(db: AsyncSession, report_ids: Sequence[UUID], now: datetime) -> dict[UUID, int]:
+    """Count the disputes of reports that are not decided yet."""
+    rows = await db.execute(
+        select(Dispute.report_id, func.count())
+        .where(Dispute.report_id.in_(report_ids), pending(now))
+        .group_by(Dispute.report_id)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+async def _with_amounts(db: AsyncSession, caller: Principal, rows: Sequence[Shelved], now: datetime) -> list[UUID]:
+    """Give the reports whose amounts the caller may see: an MSP, those of distributors that show them."""
+    shown = {row.distributor_id for row in rows}
+    if caller.kind is PartnerKind.MSP:
+        shown = {one for one in shown if (await terms(db, one, now))[1]}
+    return [row.report_id for row in rows if row.distributor_id in shown]
+
+
+async def _stated(db: AsyncSession, report_ids: Sequence[UUID]) -> dict[UUID, dict[str, Decimal]]:
+    """Give what reports come to by currency, where that is stated and the caller may see it."""
+    rows = await db.execute(
+        select(StatementLine.report_id, StatementLine.currency, func.sum(StatementLine.amount))
+        .where(StatementLine.report_id.in_(report_ids))
+        .group_by(StatementLine.report_id, StatementLine.currency)
+    )
+    found: dict[UUID, dict[str, Decimal]] = defaultdict(dict)
+    for report_id, currency, amount in rows:
+        if report_id is not None:
+            found[report_id][currency] = amount
+    return found
