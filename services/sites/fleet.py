@@ -11,7 +11,7 @@ from services import keys
 from services.keys import Key, KeyState
 from services.partners import Principal
 from services.sites.cutoffs import cutoffs
-from services.sites.roster import DEPLOYED, HEARD, SiteView, roster, views
+from services.sites.roster import DEPLOYED, HEARD, SiteView, latest, sites_named
 from services.sites.silence import Liveness
 
 
@@ -30,10 +30,7 @@ async def fleet_of(db: AsyncSession, principal: Principal, now: datetime) -> Fle
     cut = await cutoffs(db, now)
     doing: Any = case(*((condition, str(one)) for one, condition in cut.liveness(HEARD).items()), else_="")
     state: Any = case(*((keys.matching(one, None), str(one)) for one in KeyState), else_="")
-    rows = cut.join(
-        roster(principal).with_only_columns(doing.label("doing"), state.label("state"), DEPLOYED.label("n"))
-    )
-    each = rows.subquery()
+    each = cut.join(latest(principal, doing.label("doing"), state.label("state"), DEPLOYED.label("n"))).subquery()
     counted = select(each.c.doing, each.c.state, func.count(), func.sum(each.c.n)).group_by(each.c.doing, each.c.state)
     by_state, by_liveness, agents = dict.fromkeys(KeyState, 0), dict.fromkeys(Liveness, 0), 0
     for one, standing, count, deployed in await db.execute(counted):
@@ -54,5 +51,7 @@ async def silent_of(
     cut = await cutoffs(db, now)
     awake = or_(Key.snoozed_until_at.is_(None), Key.snoozed_until_at <= now)
     which = cut.closing(HEARD) if closing else and_(cut.warned(HEARD), ~cut.closing(HEARD), awake)
-    query = roster(principal).where(keys.matching(KeyState.ACTIVE, None), which)
-    return await views(db, cut.join(query).order_by(HEARD, Key.site_id).limit(limit), now)
+    rows = latest(principal, HEARD.label("heard"), which.label("wanted")).where(keys.matching(KeyState.ACTIVE, None))
+    each = cut.join(rows).subquery()
+    page = select(each.c.site_id).where(each.c.wanted).order_by(each.c.heard, each.c.site_id).limit(limit)
+    return await sites_named(db, principal, list(await db.scalars(page)), now)

@@ -62,23 +62,25 @@ class Order(StrEnum):
     AGENTS = "agents"
 
 
-_LATEST = (
-    select(Line)
-    .where(Line.site_id == Installation.site_id, Line.installation_id == Installation.installation_id)
-    .order_by(Line.last_contact_at.desc())
-    .limit(1)
-    .lateral()
+_BOUND = (
+    (Installation.site_id == Key.site_id)
+    & (Installation.key_id == Key.id)
+    & Installation.ended_at.is_(None)
+    & (Installation.product == "site_manager")
 )
+_LINES = (Line.site_id == Installation.site_id) & (Line.installation_id == Installation.installation_id)
+_LATEST = select(Line).where(_LINES).order_by(Line.last_contact_at.desc()).limit(1).lateral()
 _LINE = aliased(Line, _LATEST)
-HEARD = _LINE.last_contact_at
-DEPLOYED = _LINE.server + func.coalesce(_LINE.workstation, 0) + func.coalesce(_LINE.server_plus, 0)
 _LONG_AGO = literal(datetime(2000, 1, 1, tzinfo=UTC), DateTime(timezone=True))
+HEARD: Any = Line.last_contact_at
+DEPLOYED: Any = Line.server + func.coalesce(Line.workstation, 0) + func.coalesce(Line.server_plus, 0)
 _ORDERS: dict[Order, Any] = {
     Order.MADE: Key.site_id,
     Order.NAME: func.lower(Key.name),
     Order.CONTACT: func.coalesce(HEARD, _LONG_AGO),
     Order.AGENTS: func.coalesce(DEPLOYED, -1),
 }
+_OF_LINES = (Order.CONTACT, Order.AGENTS)
 
 
 async def sites_of(
@@ -95,46 +97,63 @@ async def sites_of(
     descending: bool = False,
 ) -> list[SiteView]:
     """Give a page of the sites that the principal sees, in an order, beginning after one; raises `Absent` for that."""
-    query = roster(principal).where(keys.matching(state, text))
-    if liveness is not None:
+    column = _ORDERS[order].label("place")
+    if liveness is None and order not in _OF_LINES:
+        each = select(Key.site_id, column).where(partners.visible_to(principal, Key.site_id))
+        wanted = each.where(keys.matching(state, text)).subquery()
+    else:
         cut = await cutoffs(db, now)
-        query = cut.join(query).where(cut.liveness(HEARD)[liveness])
-    column = _ORDERS[order]
+        doing = (cut.liveness(HEARD)[liveness] if liveness is not None else true()).label("wanted")
+        places = cut.join(latest(principal, column, doing).where(keys.matching(state, text))).subquery()
+        wanted = select(places).where(places.c.wanted).subquery()
+    page = select(wanted.c.site_id)
     if after is not None:
-        place = await db.execute(roster(principal).with_only_columns(column).where(Key.site_id == after))
-        if (reached := place.first()) is None:
+        reached = (await db.execute(latest(principal, column).where(Key.site_id == after))).first()
+        if reached is None:
             raise Absent
-        here, there = tuple_(column, Key.site_id), tuple_(literal(reached[0], column.type), literal(after))
-        query = query.where(here < there if descending else here > there)
-    turned = (column.desc(), Key.site_id.desc()) if descending else (column, Key.site_id)
-    return await views(db, query.order_by(*turned).limit(limit), now)
+        here = tuple_(wanted.c.place, wanted.c.site_id)
+        there = tuple_(literal(reached.place, wanted.c.place.type), literal(after))
+        page = page.where(here < there if descending else here > there)
+    turned = [one.desc() if descending else one for one in (wanted.c.place, wanted.c.site_id)]
+    return await sites_named(db, principal, list(await db.scalars(page.order_by(*turned).limit(limit))), now)
+
+
+async def sites_named(
+    db: AsyncSession, principal: Principal, site_ids: Sequence[UUID], now: datetime
+) -> list[SiteView]:
+    """Give sites in the order in which they are named, those that the principal sees."""
+    found = await _views(db, _roster(principal).where(Key.site_id.in_(site_ids)), now) if site_ids else []
+    by_id = {one.site_id: one for one in found}
+    return [by_id[one] for one in site_ids if one in by_id]
 
 
 async def site_of(db: AsyncSession, principal: Principal, site_id: UUID, now: datetime) -> SiteView:
     """Give one site; raises `Absent` also for a stranger's."""
-    found = await views(db, roster(principal).where(Key.site_id == site_id), now)
+    found = await _views(db, _roster(principal).where(Key.site_id == site_id), now)
     if not found:
         raise Absent
     return found[0]
 
 
-def roster(principal: Principal) -> Select[*tuple[Any, ...]]:
-    """Give each key with its bound Site Manager and the line that was heard last; both None where there is none."""
-    bound = (
-        (Installation.site_id == Key.site_id)
-        & (Installation.key_id == Key.id)
-        & Installation.ended_at.is_(None)
-        & (Installation.product == "site_manager")
-    )
+def latest(principal: Principal, *columns: Any) -> Select[*tuple[Any, ...]]:
+    """Give each key with columns of its own and of the line that was heard last: as a set, for whole fleets."""
     return (
-        select(Key, Installation, _LINE)
-        .outerjoin(Installation, bound)
-        .outerjoin(_LINE, true())
+        select(Key.site_id, *columns)
+        .outerjoin(Installation, _BOUND)
+        .outerjoin(Line, _LINES)
         .where(partners.visible_to(principal, Key.site_id))
+        .distinct(Key.site_id)
+        .order_by(Key.site_id, Line.last_contact_at.desc().nulls_last())
     )
 
 
-async def views(db: AsyncSession, query: Select[*tuple[Any, ...]], now: datetime) -> list[SiteView]:
+def _roster(principal: Principal) -> Select[*tuple[Any, ...]]:
+    """Give each key with its bound Site Manager and the line that was heard last; both None where there is none."""
+    rows = select(Key, Installation, _LINE).outerjoin(Installation, _BOUND).outerjoin(_LINE, true())
+    return rows.where(partners.visible_to(principal, Key.site_id))
+
+
+async def _views(db: AsyncSession, query: Select[*tuple[Any, ...]], now: datetime) -> list[SiteView]:
     """Read the sites of a roster, with as many queries for many as for few."""
     rows = (await db.execute(query)).all()
     policies = await keys.policies_of_keys(db, [key for key, _, _ in rows], now)
