@@ -36,7 +36,10 @@ class Group:
 GROUPS = (
     Group(
         N_("Operations"),
-        (Room(N_("Sites"), "/sites", Right.SITES_READ),),
+        (
+            Room(N_("Needs you"), "/", Right.SITES_READ),
+            Room(N_("Sites"), "/sites", Right.SITES_READ),
+        ),
     ),
     Group(
         N_("Accounts"),

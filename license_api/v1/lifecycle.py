@@ -15,7 +15,7 @@ from license_api.v1.keys import KeyIssued, KeyShown, key_shown
 from license_api.v1.pages import named
 from services import ids, keys, partners, sites
 from services.errors import Absent, BodyTooLarge
-from services.keys import Key, KeyAlreadyRotated, KeyRevokedForGood
+from services.keys import KeyAlreadyRotated, KeyRevokedForGood
 from services.partners import FreshSignInNeeded, IdempotencyKeyReused, Right, WrongPartner
 from services.sites import RejectedTooLate
 

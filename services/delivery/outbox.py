@@ -80,3 +80,9 @@ def link(vault: Vault, path: str, token: str) -> dict[str, str]:
 def language(text: str) -> Language:
     """Read a stored language."""
     return "en" if text == "en" else "it"
+
+
+async def latest_events(db: AsyncSession, partner_id: UUID, *, since: datetime, limit: int) -> list[Event]:
+    """Give a partner's events since an instant, newest first."""
+    query = select(Event).where(Event.partner_id == partner_id, Event.at >= since)
+    return list(await db.scalars(query.order_by(Event.id.desc()).limit(limit)))

@@ -14,6 +14,7 @@ from services.partners.directory import (
     distributor_for,
     distributors,
     msps,
+    names_of_msps,
     one_distributor,
     one_msp,
 )
@@ -247,6 +248,7 @@ __all__ = [
     "msps",
     "msps_of",
     "msps_with_sites",
+    "names_of_msps",
     "network_of",
     "next_spread_at",
     "next_to_spread",

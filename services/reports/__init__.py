@@ -63,6 +63,7 @@ from services.reports.docket import (
     one_void,
     site_seen,
     voids,
+    waiting_disputes,
 )
 from services.reports.document import Document, write
 from services.reports.evidence import LineEvidence, PeakEvidence, RaisedFlag, evidence_of
@@ -171,6 +172,7 @@ __all__ = [
     "unfinished",
     "unstated",
     "voids",
+    "waiting_disputes",
     "with_tiers",
     "withdraw_excuse",
     "write",

@@ -39,6 +39,7 @@ from services.sites.dates import dates_of
 from services.sites.dry_run import DryRun, Effect, Foreseen, dry_run
 from services.sites.echo import Echo
 from services.sites.flags import flags_in
+from services.sites.fleet import Fleet, fleet_of, silent_of
 from services.sites.heartbeat import (
     Backups,
     ChangesMissing,
@@ -58,7 +59,7 @@ from services.sites.pace import Pace, TooEarly
 from services.sites.policies import PolicySource, PolicyView, change_bounds, change_policy, lock_policies, policy_view
 from services.sites.pulse import PULSE_SECONDS, pulse
 from services.sites.refusals import Refused
-from services.sites.roster import SiteView, keys_of_liveness, site_of, sites_of
+from services.sites.roster import Order, SiteView, keys_of_liveness, site_of, sites_of
 from services.sites.seats import RejectedTooLate, Seat, SeatsExhausted, end_seat, reject_seat, seats_of
 from services.sites.silence import Liveness
 from services.sites.sweep import Swept, next_timer_at, sweep
@@ -86,6 +87,7 @@ __all__ = [
     "DryRun",
     "Echo",
     "Effect",
+    "Fleet",
     "Foreseen",
     "Heartbeat",
     "Idle",
@@ -99,6 +101,7 @@ __all__ = [
     "LineBroken",
     "Liveness",
     "Namesake",
+    "Order",
     "Pace",
     "Place",
     "PolicySource",
@@ -128,6 +131,7 @@ __all__ = [
     "end_seat",
     "flags",
     "flags_in",
+    "fleet_of",
     "genuine_echo",
     "inventory",
     "keys_of_liveness",
@@ -148,6 +152,7 @@ __all__ = [
     "rotate_signing_key",
     "seats_of",
     "signing_key",
+    "silent_of",
     "site_of",
     "sites_of",
     "spreading",

@@ -6,7 +6,7 @@ it. A flag that was taken down goes up again when the same is seen anew.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import func, or_, select, update
@@ -22,6 +22,30 @@ from services.usage import Line
 Flag = Literal["clone_suspected", "implausible"]
 CLONE: Flag = "clone_suspected"
 IMPLAUSIBLE: Flag = "implausible"
+
+
+class Flagged(NamedTuple):
+    """A site with a flag up, and whose it is."""
+
+    site_id: UUID
+    name: str
+    msp_id: UUID
+    from_at: datetime
+    detail: str
+
+
+async def flagged(db: AsyncSession, principal: Principal, flag: Flag, *, limit: int) -> list[Flagged]:
+    """Give the sites that the principal sees with a flag up, the latest first."""
+    up = (SiteFlag.flag == flag, SiteFlag.until_at.is_(None), partners.visible_to(principal, SiteFlag.site_id))
+    query = select(SiteFlag.site_id, Key.name, Key.msp_id, SiteFlag.from_at, SiteFlag.detail)
+    query = query.join(Key, Key.site_id == SiteFlag.site_id).where(*up).order_by(SiteFlag.from_at.desc()).limit(limit)
+    return [Flagged(*row) for row in await db.execute(query)]
+
+
+async def flags_of(db: AsyncSession, principal: Principal, site_id: UUID) -> list[SiteFlag]:
+    """Give the flags of a site that are up."""
+    own = (SiteFlag.site_id == site_id, partners.visible_to(principal, SiteFlag.site_id), SiteFlag.until_at.is_(None))
+    return list(await db.scalars(select(SiteFlag).where(*own).order_by(SiteFlag.flag)))
 
 
 async def raise_flag(db: AsyncSession, site_id: UUID, flag: Flag, detail: str, now: datetime) -> bool:
