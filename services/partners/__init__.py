@@ -4,7 +4,7 @@ Promise: who may see what is decided here alone. `visible_to()` is the one tenan
 rows of its own chain for its own interval, and a stranger's row does not exist for it. `guard()` is the net under it.
 """
 
-from services.partners.audit import audit_log, note
+from services.partners.audit import audit_log, names_of_actors, note
 from services.partners.directory import (
     AlreadyMoving,
     TerritoryTaken,
@@ -14,11 +14,13 @@ from services.partners.directory import (
     close_msp,
     distributor_for,
     distributors,
+    may_change,
     move_msp,
     msps,
     one_distributor,
     one_msp,
 )
+from services.partners.documents import DocumentKind, Draft, VersionTaken, documents, in_force, one_document, publish
 from services.partners.idempotency import (
     IdempotencyKeyReused,
     KeptAnswer,
@@ -36,10 +38,12 @@ from services.partners.invitations import (
     withdraw_invitation,
 )
 from services.partners.password_resets import request_password_reset, set_new_password
+from services.partners.passwords import hash_password
 from services.partners.people_tables import (
     AdminReplacement,
     AuditEntry,
     Invitation,
+    ProgrammeDocument,
     Registration,
     User,
     UserSession,
@@ -91,6 +95,7 @@ from services.partners.replacements import (
     request_replacement,
     withdraw_replacement,
 )
+from services.partners.roll import Enrolled, Standing, roll
 from services.partners.scope import guard, seen_by, unguarded, visible_chain, visible_msp, visible_to
 from services.partners.second_factor import (
     CodeNeeded,
@@ -99,6 +104,7 @@ from services.partners.second_factor import (
     begin_totp,
     confirm_totp,
     remove_totp,
+    renew_recovery_codes,
 )
 from services.partners.signing_in import (
     SignedIn,
@@ -120,6 +126,7 @@ from services.partners.tokens import (
     principal_of,
     revoke_token,
     rotate_token,
+    token_of,
     tokens_of,
 )
 from services.partners.undeliverable import tell_undeliverable
@@ -129,6 +136,7 @@ from services.partners.users import (
     Partner,
     add_user,
     change_password,
+    change_self,
     change_user,
     remove_user,
     user_of,
@@ -148,7 +156,10 @@ __all__ = [
     "CodeNeeded",
     "CodeWrong",
     "Distributor",
+    "DocumentKind",
+    "Draft",
     "EmailTaken",
+    "Enrolled",
     "FreshSignInNeeded",
     "IdempotencyKeyReused",
     "Invitation",
@@ -170,16 +181,19 @@ __all__ = [
     "PolicyOutOfBounds",
     "Principal",
     "Profile",
+    "ProgrammeDocument",
     "Registration",
     "Right",
     "RightMissing",
     "Role",
     "SignInFailed",
     "SignedIn",
+    "Standing",
     "TerritoryTaken",
     "TotpRequired",
     "User",
     "UserSession",
+    "VersionTaken",
     "WrongPartner",
     "accept_invitation",
     "add_distributor",
@@ -196,6 +210,7 @@ __all__ = [
     "change_distributor",
     "change_msp",
     "change_password",
+    "change_self",
     "change_user",
     "check_values",
     "claim_idempotency_key",
@@ -205,10 +220,13 @@ __all__ = [
     "distributor_for",
     "distributor_of",
     "distributors",
+    "documents",
     "drop_old_answers",
     "drop_unverified",
     "end_session",
     "guard",
+    "hash_password",
+    "in_force",
     "invitations_of",
     "invite",
     "invite_colleague",
@@ -216,12 +234,15 @@ __all__ = [
     "is_known_network",
     "issue_token",
     "keep_answer",
+    "may_change",
     "move_msp",
     "msps",
     "msps_of",
+    "names_of_actors",
     "network_of",
     "note",
     "one_distributor",
+    "one_document",
     "one_msp",
     "one_registration",
     "pass_site_tenure",
@@ -230,17 +251,20 @@ __all__ = [
     "principal_of",
     "principal_of_session",
     "profile_of",
+    "publish",
     "register",
     "registrations",
     "reject",
     "remove_totp",
     "remove_user",
+    "renew_recovery_codes",
     "replace_next_admin",
     "replacements_of",
     "request_password_reset",
     "request_replacement",
     "revoke_token",
     "rights_of",
+    "roll",
     "rotate_token",
     "seen_by",
     "sessions_of",
@@ -248,6 +272,7 @@ __all__ = [
     "set_policy",
     "sign_in",
     "tell_undeliverable",
+    "token_of",
     "tokens_of",
     "unguarded",
     "user_of",

@@ -13,6 +13,7 @@ from services.usage.calendar import (
     period_containing,
     zone_data_version,
     zone_info,
+    zones,
 )
 from services.usage.entries import Counts, Entry, PlacedEntry, chain, last_counts
 from services.usage.evidence import count_again, stop_counting
@@ -80,4 +81,5 @@ __all__ = [
     "stop_counting",
     "zone_data_version",
     "zone_info",
+    "zones",
 ]
