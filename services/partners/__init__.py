@@ -48,8 +48,21 @@ from services.partners.people_tables import (
     User,
     UserSession,
 )
-from services.partners.policy import Level, Policy, policy_of, policy_of_msp, set_policy
-from services.partners.policy_bounds import BOUNDS, PolicyOutOfBounds, check_values
+from services.partners.policy import (
+    KNOBS,
+    PROGRAMME_ID,
+    Level,
+    Policy,
+    Trial,
+    overlay,
+    own_values,
+    policies_of_msps,
+    policy_of,
+    policy_of_msp,
+    set_policy,
+    spread_from,
+)
+from services.partners.policy_bounds import Bound, PolicyOutOfBounds, bounds, check_values, set_bounds
 from services.partners.principal import (
     TOKEN_RIGHTS,
     VENDOR_ID,
@@ -118,7 +131,8 @@ from services.partners.signing_in import (
     sessions_of,
     sign_in,
 )
-from services.partners.tables import ApiToken, Distributor, Msp
+from services.partners.spreading import bring_within, next_spread_at, next_to_spread
+from services.partners.tables import ApiToken, Distributor, Msp, MspTenure, PolicyRow
 from services.partners.tokens import (
     IssuedToken,
     add_token,
@@ -144,7 +158,8 @@ from services.partners.users import (
 )
 
 __all__ = [
-    "BOUNDS",
+    "KNOBS",
+    "PROGRAMME_ID",
     "TOKEN_RIGHTS",
     "VENDOR_ID",
     "AdminReplacement",
@@ -153,6 +168,7 @@ __all__ = [
     "ApiToken",
     "Applicant",
     "AuditEntry",
+    "Bound",
     "CodeNeeded",
     "CodeWrong",
     "Distributor",
@@ -171,6 +187,7 @@ __all__ = [
     "Msp",
     "MspNotApproved",
     "MspSuspended",
+    "MspTenure",
     "NameTaken",
     "NoDistributor",
     "NoSecondFactor",
@@ -179,6 +196,7 @@ __all__ = [
     "PartnerKind",
     "Policy",
     "PolicyOutOfBounds",
+    "PolicyRow",
     "Principal",
     "Profile",
     "ProgrammeDocument",
@@ -191,6 +209,7 @@ __all__ = [
     "Standing",
     "TerritoryTaken",
     "TotpRequired",
+    "Trial",
     "User",
     "UserSession",
     "VersionTaken",
@@ -207,6 +226,8 @@ __all__ = [
     "begin_session",
     "begin_site_tenure",
     "begin_totp",
+    "bounds",
+    "bring_within",
     "change_distributor",
     "change_msp",
     "change_password",
@@ -240,12 +261,17 @@ __all__ = [
     "msps_of",
     "names_of_actors",
     "network_of",
+    "next_spread_at",
+    "next_to_spread",
     "note",
     "one_distributor",
     "one_document",
     "one_msp",
     "one_registration",
+    "overlay",
+    "own_values",
     "pass_site_tenure",
+    "policies_of_msps",
     "policy_of",
     "policy_of_msp",
     "principal_of",
@@ -268,9 +294,11 @@ __all__ = [
     "rotate_token",
     "seen_by",
     "sessions_of",
+    "set_bounds",
     "set_new_password",
     "set_policy",
     "sign_in",
+    "spread_from",
     "tell_undeliverable",
     "token_of",
     "tokens_of",
