@@ -43,7 +43,9 @@ KNOBS = (
         N_("Before disabling; to the distributor too."),
     ),
     Knob("disable_after_seconds", N_("Disable after"), N_("days"), _DAY, N_("Of silence: no new agents and backups.")),
-    Knob("close_grace_seconds", N_("Close the month after"), N_("hours"), _HOUR, N_("Time for what spools still hold.")),
+    Knob(
+        "close_grace_seconds", N_("Close the month after"), N_("hours"), _HOUR, N_("Time for what spools still hold.")
+    ),
     Knob("standalone_seats", N_("Standalone seats"), N_("a key"), 1, N_("Server Plus installations that stand alone.")),
 )
 _OF_MSP = frozenset({"warn_after_seconds", "standalone_seats"})
@@ -102,7 +104,9 @@ async def change_policy(level: str, subject: str, visit: SignedIn) -> Response:
         changing = sites.change_policy(visit.db, visit.principal, at, subject_id, values, visit.now)
         await visit.attempt(changing)
         if visit.form.right:
-            return visit.go(f"{_HERE}/{level}/{subject}", N_("The policy is set: sites learn of it with their answers."))
+            return visit.go(
+                f"{_HERE}/{level}/{subject}", N_("The policy is set: sites learn of it with their answers.")
+            )
     return await _page(visit, at, subject_id, None)
 
 
