@@ -2,7 +2,24 @@
 
 from fastapi import APIRouter
 
-from license_api.console import first_page, issued_reports, own_sites, second_factor, signing_in
+from license_api.console import (
+    account,
+    distributors,
+    documents,
+    first_page,
+    held_sweeps,
+    issued_reports,
+    msps,
+    own_sites,
+    own_tokens,
+    people,
+    policies,
+    records,
+    registrations,
+    second_factor,
+    signing_in,
+    webhooks,
+)
 
 ROOMS: tuple[APIRouter, ...] = (
     first_page.router,
@@ -10,4 +27,15 @@ ROOMS: tuple[APIRouter, ...] = (
     second_factor.router,
     own_sites.router,
     issued_reports.router,
+    msps.router,
+    distributors.router,
+    registrations.router,
+    held_sweeps.router,
+    policies.router,
+    documents.router,
+    people.router,
+    own_tokens.router,
+    webhooks.router,
+    records.router,
+    account.router,
 )

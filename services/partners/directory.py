@@ -37,6 +37,11 @@ class TerritoryTaken(Refusal):
     code = "territory_taken"
 
 
+def may_change(kind: PartnerKind) -> frozenset[str]:
+    """Give which of an MSP's data a kind of partner may change."""
+    return _MAY_CHANGE[kind]
+
+
 async def msps(db: AsyncSession, caller: Principal, *, after: UUID | None, limit: int) -> Sequence[Msp]:
     """Give a page of the MSPs that the caller sees, oldest first."""
     query = select(Msp).where(visible_msp(caller, Msp.id)).order_by(Msp.id).limit(limit)

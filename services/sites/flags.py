@@ -42,12 +42,6 @@ async def flagged(db: AsyncSession, principal: Principal, flag: Flag, *, limit: 
     return [Flagged(*row) for row in await db.execute(query)]
 
 
-async def flags_of(db: AsyncSession, principal: Principal, site_id: UUID) -> list[SiteFlag]:
-    """Give the flags of a site that are up."""
-    own = (SiteFlag.site_id == site_id, partners.visible_to(principal, SiteFlag.site_id), SiteFlag.until_at.is_(None))
-    return list(await db.scalars(select(SiteFlag).where(*own).order_by(SiteFlag.flag)))
-
-
 async def raise_flag(db: AsyncSession, site_id: UUID, flag: Flag, detail: str, now: datetime) -> bool:
     """Raise a flag; False if it is up already, whose detail is then the new one. The caller holds the site's lines."""
     row = await _up(db, site_id, flag)

@@ -15,6 +15,7 @@ from services.usage.calendar import (
     period_containing,
     zone_data_version,
     zone_info,
+    zones,
 )
 from services.usage.entries import Counts, Entry, PlacedEntry, chain, last_counts
 from services.usage.evidence import count_again, stop_counting
@@ -105,4 +106,5 @@ __all__ = [
     "whole_from",
     "zone_data_version",
     "zone_info",
+    "zones",
 ]
