@@ -2,12 +2,22 @@
 
 from fastapi import APIRouter
 
-from license_api.console import first_page, issued_reports, own_sites, second_factor, signing_in
+from license_api.console import (
+    first_page,
+    issued_reports,
+    own_sites,
+    report_lines,
+    second_factor,
+    signing_in,
+    this_month,
+)
 
 ROOMS: tuple[APIRouter, ...] = (
     first_page.router,
     signing_in.router,
     second_factor.router,
     own_sites.router,
+    this_month.router,
     issued_reports.router,
+    report_lines.router,
 )

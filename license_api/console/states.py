@@ -36,6 +36,11 @@ STATES = {
     "dispute_refused": State(N_("Refused, the vendor may decide"), "clock", "warn"),
     "dispute_upheld": State(N_("Upheld"), "check", "good"),
     "dispute_stands": State(N_("The figure stands"), "check", "quiet"),
+    # Of a void.
+    "void_asked": State(N_("To be answered"), "clock", "warn"),
+    "void_granted": State(N_("Granted"), "check", "good"),
+    "void_refused": State(N_("Refused"), "cross", "quiet"),
+    "void_too_late": State(N_("Closed unanswered"), "cross", "quiet"),
 }
 
 

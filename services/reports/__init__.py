@@ -18,10 +18,11 @@ from services.reports.accounts import (
     statements,
     with_tiers,
 )
-from services.reports.archive import IssuedReport, file_of, issued, provisional
+from services.reports.archive import IssuedReport, file_of, issued, provisional, provisional_heading
 from services.reports.claims import (
     ANSWER_WITHIN,
     DECIDE_WITHIN,
+    DISPUTE_WITHIN,
     AlreadyDisputed,
     By,
     ClaimDecided,
@@ -52,7 +53,7 @@ from services.reports.closing import (
     next_unissued,
     unfinished,
 )
-from services.reports.counting import terms
+from services.reports.counting import receipts_of, terms
 from services.reports.docket import (
     AskedVoid,
     OpenedDispute,
@@ -64,12 +65,13 @@ from services.reports.docket import (
     site_seen,
     voids,
 )
-from services.reports.document import Document, write
-from services.reports.evidence import PeakEvidence, evidence_of
+from services.reports.document import Document, compose, write
+from services.reports.evidence import PeakEvidence, evidence_of, machines_of
 from services.reports.forms import MEDIA_TYPES, render
 from services.reports.inspection import Inspected, dry_run, explain, held, take_again
 from services.reports.last_day import distributors_on_last_day, tell_next
 from services.reports.letters import files_with
+from services.reports.outlook import Foreseen, Outlook, line_so_far, outlook
 from services.reports.price_lists import correct_price, record_invoice, set_prices, set_terms, statement_of
 from services.reports.pricing import Tier, rounded, show_price
 from services.reports.schemas import SCHEMAS
@@ -82,6 +84,7 @@ from services.reports.writing import Written, write_next
 __all__ = [
     "ANSWER_WITHIN",
     "DECIDE_WITHIN",
+    "DISPUTE_WITHIN",
     "MEDIA_TYPES",
     "SCHEMAS",
     "AlreadyDisputed",
@@ -94,11 +97,13 @@ __all__ = [
     "Document",
     "Due",
     "Exclusion",
+    "Foreseen",
     "Inspected",
     "IssuedReport",
     "LateUsageOpen",
     "NotYetForVendor",
     "OpenedDispute",
+    "Outlook",
     "PeakEvidence",
     "PeriodClosed",
     "PeriodSettled",
@@ -115,6 +120,7 @@ __all__ = [
     "ask_void",
     "cases",
     "close",
+    "compose",
     "correct_price",
     "daily_sums",
     "decide_dispute",
@@ -136,14 +142,19 @@ __all__ = [
     "issue",
     "issued",
     "line_of",
+    "line_so_far",
+    "machines_of",
     "next_close_at",
     "next_unfiled",
     "next_unissued",
     "one_dispute",
     "one_statement",
     "one_void",
+    "outlook",
     "prices_set",
     "provisional",
+    "provisional_heading",
+    "receipts_of",
     "record_invoice",
     "render",
     "render_statement",

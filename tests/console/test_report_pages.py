@@ -94,3 +94,17 @@ async def test_a_stranger_s_report_does_not_exist(world: World, app: FastAPI) ->
         for path in ("", "/files/json", "/files/pdf"):
             assert (await pages.get(f"/reports/{ids.show('report', april.id)}{path}")).status_code == 404
         await pages.client.aclose()
+
+
+async def test_a_look(world: World, open_window: Opened) -> None:
+    reports = await two_months(world)
+    window = await open_window(await owner_of(world))
+    await window.open(f"/reports/{ids.show('report', reports[-1].id)}")
+    await window.page.get_by_role("link", name="Hotel Adria").last.click()
+    await window.picture("line")
+    world.clock.advance(days=2)
+    window = await open_window(await owner_of(world))
+    await window.open("/reports/this-month")
+    await window.picture("this-month")
+    await window.page.get_by_role("link", name="Hotel Adria").last.click()
+    await window.picture("line-so-far")
