@@ -40,7 +40,11 @@ GROUPS = (
     ),
     Group(
         N_("Accounts"),
-        (Room(N_("Reports"), "/reports", Right.REPORTS_READ),),
+        (
+            Room(N_("Reports"), "/reports", Right.REPORTS_READ),
+            Room(N_("Disputes"), "/disputes", Right.REPORTS_READ),
+            Room(N_("Voids"), "/voids", Right.REPORTS_READ),
+        ),
     ),
 )
 

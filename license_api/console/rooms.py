@@ -3,6 +3,9 @@
 from fastapi import APIRouter
 
 from license_api.console import (
+    adjustments,
+    disputes,
+    excuses,
     first_page,
     issued_reports,
     own_sites,
@@ -10,6 +13,7 @@ from license_api.console import (
     second_factor,
     signing_in,
     this_month,
+    voids,
 )
 
 ROOMS: tuple[APIRouter, ...] = (
@@ -20,4 +24,8 @@ ROOMS: tuple[APIRouter, ...] = (
     this_month.router,
     issued_reports.router,
     report_lines.router,
+    disputes.router,
+    voids.router,
+    adjustments.router,
+    excuses.router,
 )

@@ -28,6 +28,8 @@ from services.usage import Three
 
 _MONTHS = 13
 _TYPES = (Charge.server, Charge.workstation, Charge.server_plus)
+Place = tuple[UUID, UUID, datetime]
+"""Where a line is: distributor, site, the period's start."""
 
 
 @dataclass(frozen=True, slots=True)
