@@ -9,9 +9,11 @@ from license_api.console import (
     first_page,
     issued_reports,
     own_sites,
+    price_lists,
     report_lines,
     second_factor,
     signing_in,
+    statements,
     this_month,
     voids,
 )
@@ -28,4 +30,6 @@ ROOMS: tuple[APIRouter, ...] = (
     voids.router,
     adjustments.router,
     excuses.router,
+    statements.router,
+    price_lists.router,
 )

@@ -4,7 +4,7 @@ Promise: every period is closed exactly once, in order, from what had been recei
 a gap; the same facts give the same bytes, and issued bytes never change.
 """
 
-from services.reports import cases, shelf
+from services.reports import book, cases, shelf
 from services.reports.accounts import (
     AmountLine,
     AmountsNotShown,
@@ -118,6 +118,7 @@ __all__ = [
     "amounts_of",
     "approve_late",
     "ask_void",
+    "book",
     "cases",
     "close",
     "compose",

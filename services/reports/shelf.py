@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services import partners
 from services.errors import Absent
-from services.partners import Distributor, PartnerKind, Principal
+from services.partners import Distributor, Msp, PartnerKind, Principal
 from services.reports.billing_tables import StatementLine
 from services.reports.cases import pending
 from services.reports.charging import ZERO
@@ -343,3 +343,10 @@ async def later_of(
 
 def _three(row: Charge | Adjustment) -> Three:
     return row.server, row.workstation, row.server_plus
+
+
+async def msps_named(db: AsyncSession, caller: Principal, text: str, *, limit: int) -> list[tuple[UUID, str]]:
+    """Give the caller's MSPs whose name has a text, by name."""
+    named = (partners.visible_msp(caller, Msp.id), Msp.name.icontains(text, autoescape=True))
+    rows = await db.execute(select(Msp.id, Msp.name).where(*named).order_by(Msp.name).limit(limit))
+    return [(row[0], row[1]) for row in rows]
