@@ -31,6 +31,7 @@ from license_api.v1 import (
     lifecycle,
     msps,
     people,
+    policies,
     records,
     refused_activations,
     registrations,
@@ -88,6 +89,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         heartbeats.router,
         keys.router,
         lifecycle.router,
+        policies.router,
         keys.site_router,
         billing.router,  # before the forms of a report, whose path would take its own
         decisions.router,

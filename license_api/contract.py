@@ -82,7 +82,7 @@ def _tell_headers(operation: dict[str, Any], path: dict[str, Any]) -> None:
         names += ["RateLimit", "RateLimit-Policy"]
     if {"after", "limit"} <= parameters:
         names.append("Link")
-    if _has_versions(path) and operation in (path.get("get"), path.get("patch")):
+    if _has_versions(path) and operation in [path.get(method) for method in ("get", "put", "patch")]:
         names.append("ETag")
     for status, answer in operation["responses"].items():
         if status < "300":
@@ -90,4 +90,5 @@ def _tell_headers(operation: dict[str, Any], path: dict[str, Any]) -> None:
 
 
 def _has_versions(path: dict[str, Any]) -> bool:
-    return any(one["name"] == "If-Match" for one in path.get("patch", {}).get("parameters", ()))
+    changes = (path.get(method, {}).get("parameters", ()) for method in ("put", "patch"))
+    return any(one["name"] == "If-Match" for parameters in changes for one in parameters)

@@ -3,8 +3,9 @@
 import asyncio
 import re
 import sys
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import typer
@@ -14,6 +15,7 @@ from rich.console import Console
 
 from license_api.app import create_app
 from ops import close as ops_close
+from ops import policy as ops_policy
 from ops import schema, service_login, upkeep
 from ops.demo import demo as play_demo
 from ops.logs import configure_logs
@@ -35,11 +37,19 @@ app = typer.Typer(
 )
 _keys = typer.Typer(no_args_is_help=True, help="Keys of the service itself.")
 _users = typer.Typer(no_args_is_help=True, help="The people of the vendor.")
+_policy = typer.Typer(no_args_is_help=True, help="Policies of the programme, distributors, MSPs and keys.")
 _msp = typer.Typer(no_args_is_help=True, help="Managed service providers.")
 app.add_typer(_keys, name="keys")
 app.add_typer(_msp, name="msp")
+app.add_typer(_policy, name="policy")
 app.add_typer(_users, name="users")
 _ADDRESS = re.compile(r"[!-?A-~]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,63}")
+_Level = Annotated[
+    str, typer.Argument(metavar="LEVEL", help="programme, or the id of a distributor, an MSP or a key as it is shown.")
+]
+_Values = Annotated[
+    list[str], typer.Argument(metavar="KNOB=VALUE...", help="E.g. disable_after=7d standalone_seats=9 warn_after=none")
+]
 _ClockFile = Annotated[Path | None, typer.Option("--clock", hidden=True)]
 
 
@@ -163,7 +173,6 @@ def sweep(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show what it would disable, and what it holds.")
     ] = False,
-    disable_after: Annotated[str, typer.Option(help="With --dry-run: as if this silence disabled, e.g. 7d.")] = "",
     release: Annotated[UUID | None, typer.Option(metavar="MSP", help="Disable what is held of this MSP.")] = None,
 ) -> None:
     """Look at the sweep, or let go what its breaker holds."""
@@ -171,11 +180,7 @@ def sweep(
     if release is not None:
         typer.echo(f"{asyncio.run(upkeep.release_sweep(settings, release))} sites are disabled at the next sweep.")
     elif dry_run:
-        try:
-            silence = read_duration(disable_after) if disable_after else None
-        except ValueError as error:
-            raise typer.BadParameter(str(error)) from error
-        for line in asyncio.run(upkeep.show_sweep(settings, silence)):
+        for line in asyncio.run(upkeep.show_sweep(settings)):
             typer.echo(line)
     else:
         raise typer.BadParameter("say --dry-run or --release MSP; the worker sweeps of itself")
@@ -185,6 +190,33 @@ def sweep(
 def rotate_signing() -> None:
     """Make a new key to sign leases with; the old one stays valid until its leases have ended."""
     typer.echo(asyncio.run(upkeep.rotate_signing(_ready_settings())))
+
+
+@_policy.command("show")
+def show_policy(level: _Level) -> None:
+    """Show what is in force at a level, from where each value comes, and the bounds."""
+    _say(lambda: ops_policy.show(_ready_settings(), level))
+
+
+@_policy.command("set")
+def set_policy(level: _Level, values: _Values) -> None:
+    """Set values of a level; `none` leaves that of the level above in force, what is not named stays."""
+    _say(lambda: ops_policy.change(_ready_settings(), level, values))
+
+
+@_policy.command("dry-run")
+def try_policy(level: _Level, values: _Values) -> None:
+    """Show what values would do to the present fleet at once; sets nothing."""
+    _say(lambda: ops_policy.try_out(_ready_settings(), level, values))
+
+
+def _say(act: Callable[[], Coroutine[Any, Any, list[str]]]) -> None:
+    try:
+        lines = asyncio.run(act())
+    except (ValueError, Refusal) as error:
+        raise typer.BadParameter(str(error)) from error
+    for line in lines:
+        typer.echo(line)
 
 
 @_msp.command("suspend")

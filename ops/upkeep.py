@@ -1,7 +1,7 @@
 """What an operator does by hand: a held sweep, the signing key, an MSP suspended, an admin of the vendor invited."""
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
@@ -10,13 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services import delivery, partners, sites
 from services.clock import system_clock
 from services.db import make_engine, make_sessions
+from services.partners import VENDOR_ID, PartnerKind, Principal, Right
 from services.settings import Settings
 from services.signing import Vault
 
 T = TypeVar("T")
 
 
-async def _within(settings: Settings, act: Callable[[AsyncSession, datetime], Awaitable[T]]) -> T:
+async def within(settings: Settings, act: Callable[[AsyncSession, datetime], Awaitable[T]]) -> T:
+    """Do something in a transaction of its own, now."""
     engine = make_engine(settings.database_url)
     try:
         async with make_sessions(engine).begin() as db:
@@ -25,23 +27,32 @@ async def _within(settings: Settings, act: Callable[[AsyncSession, datetime], Aw
         await engine.dispose()
 
 
-async def show_sweep(settings: Settings, disable_after: timedelta | None) -> list[str]:
-    """Say which sites silence would disable now, and what the sweep holds; changes nothing."""
+async def show_sweep(settings: Settings) -> list[str]:
+    """Say which sites the sweep would disable now, and what it holds; changes nothing."""
 
     async def look(db: AsyncSession, now: datetime) -> list[str]:
-        due = await sites.policies.dry_run(db, now, disable_after)
-        lines = [f"{len(due)} sites would be disabled now."]
-        lines += [f"  {one.name} ({one.msp}): last heard {one.last_contact_at:%Y-%m-%d %H:%M} UTC" for one in due]
+        found = await sites.dry_run(db, operator(now), now)
+        lines = [f"{found.effects[sites.Effect.DISABLED]} sites would be disabled now."]
+        lines += [
+            f"  {one.name} ({one.msp}): last heard {one.last_contact_at:%Y-%m-%d %H:%M} UTC"
+            for one in found.foreseen
+            if one.effect is sites.Effect.DISABLED
+        ]
         for held in await sites.breaker.held(db):
             lines.append(f"Held: {held.sites} of {held.msp} ({held.msp_id}) since {held.since_at:%Y-%m-%d %H:%M} UTC")
         return lines
 
-    return await _within(settings, look)
+    return await within(settings, look)
+
+
+def operator(now: datetime) -> Principal:
+    """Give whom the log names for what is done at the machine itself: the vendor's operator."""
+    return Principal(VENDOR_ID, VENDOR_ID, PartnerKind.VENDOR, frozenset(Right), at=now, name="operator")
 
 
 async def release_sweep(settings: Settings, msp_id: UUID) -> int:
     """Let the sweep disable what it holds of an MSP; gives how many sites."""
-    return await _within(settings, lambda db, now: sites.breaker.release(db, msp_id, now))
+    return await within(settings, lambda db, now: sites.breaker.release(db, msp_id, now))
 
 
 async def rotate_signing(settings: Settings) -> str:
@@ -52,13 +63,13 @@ async def rotate_signing(settings: Settings) -> str:
         made = await sites.rotate_signing_key(db, vault, now)
         return f"Key {made.kid} is published now and signs from {made.signs_from_at:%Y-%m-%d %H:%M} UTC on."
 
-    return await _within(settings, rotate)
+    return await within(settings, rotate)
 
 
 async def invite_admin(settings: Settings, email: str, language: delivery.Language) -> str:
     """Invite an admin of the vendor; gives the link that the letter has."""
     vault = Vault(settings.master_secret.get_secret_value())
-    path = await _within(
+    path = await within(
         settings,
         lambda db, now: partners.invite_vendor_admin(db, vault, email=email, language=language, now=now),
     )
@@ -67,11 +78,11 @@ async def invite_admin(settings: Settings, email: str, language: delivery.Langua
 
 async def suspend_msp(settings: Settings, msp_id: UUID, reason: str) -> int:
     """Suspend an MSP with all its keys; gives how many keys were changed."""
-    return await _within(
+    return await within(
         settings, lambda db, now: sites.orders.suspend_msp(db, msp_id, reason=reason, actor="operator", now=now)
     )
 
 
 async def resume_msp(settings: Settings, msp_id: UUID) -> int:
     """Take an MSP's suspension back; gives how many keys were changed."""
-    return await _within(settings, lambda db, now: sites.orders.resume_msp(db, msp_id, actor="operator", now=now))
+    return await within(settings, lambda db, now: sites.orders.resume_msp(db, msp_id, actor="operator", now=now))

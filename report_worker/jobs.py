@@ -33,9 +33,10 @@ class Tools:
 
 
 async def sweep(context: Context) -> None:
-    """Warn of silent sites, disable the keys of those silent too long, and hand over the sites that move now."""
+    """Hand over the sites that move now, spread changed policies, and climb the ladders of silent sites."""
     tools: Tools = context["tools"]
     await _move_due(tools)
+    await _spread_policies(tools)
     while True:
         async with tools.sessions.begin() as db:
             swept = await sites.sweep(db, tools.clock())
@@ -50,6 +51,13 @@ async def _move_due(tools: Tools) -> None:
     while moved:
         async with tools.sessions.begin() as db:
             moved = await sites.moves.do_next(db, tools.clock())
+
+
+async def _spread_policies(tools: Tools) -> None:
+    told = True
+    while told:
+        async with tools.sessions.begin() as db:
+            told = await sites.spreading.spread_next(db, tools.clock())
 
 
 async def close_periods(context: Context) -> None:

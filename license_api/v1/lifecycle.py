@@ -14,7 +14,7 @@ from license_api.v1.pages import named
 from services import ids, keys, partners, sites
 from services.errors import Absent, BodyTooLarge
 from services.keys import Key, KeyAlreadyRotated, KeyRevokedForGood
-from services.partners import FreshSignInNeeded, PolicyOutOfBounds, Right, WrongPartner
+from services.partners import FreshSignInNeeded, Right, WrongPartner
 from services.sites import RejectedTooLate
 
 router = APIRouter(tags=["keys"])
@@ -38,22 +38,6 @@ class Snooze(Message):
     """Send no warning of silence before `until`; null ends it."""
 
     until: AwareDatetime | None
-
-
-class KeyPolicyChange(Message):
-    """The key's own values; null takes one back, what is not named stays."""
-
-    warn_after_seconds: int | None = None
-    standalone_seats: int | None = None
-
-
-class KeyPolicyShown(Said):
-    """The policy in force for the key."""
-
-    heartbeat_seconds: int
-    warn_after_seconds: int
-    disable_after_seconds: int
-    standalone_seats: int
 
 
 class Receiver(Message):
@@ -171,25 +155,6 @@ async def snooze_key(key_id: str, body: Snooze, caller: Caller, db: Db, now: Now
     """The final warning and the disabling keep their dates."""
     site_id = await _site(db, caller, key_id)
     return _shown(await sites.orders.snooze(db, site_id, until=body.until, actor=caller.actor, now=now))
-
-
-@router.patch(
-    "/v1/keys/{key_id}/policy",
-    operation_id="changeKeyPolicy",
-    summary="Change when to warn, and how many standalones may activate",
-    responses=described(PolicyOutOfBounds, *_ALWAYS),
-)
-async def change_policy(key_id: str, body: KeyPolicyChange, caller: Caller, db: Db, now: Now) -> KeyPolicyShown:
-    """Within the vendor's bounds; the answer is the policy in force."""
-    values = body.model_dump(exclude_unset=True)
-    site_id = await _site(db, caller, key_id)
-    policy = await sites.policies.change_of_key(db, site_id, values=values, actor=caller.actor, now=now)
-    return KeyPolicyShown(
-        heartbeat_seconds=policy.heartbeat_seconds,
-        warn_after_seconds=policy.warn_after_seconds,
-        disable_after_seconds=policy.disable_after_seconds,
-        standalone_seats=policy.standalone_seats,
-    )
 
 
 @router.get(

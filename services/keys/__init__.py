@@ -18,7 +18,14 @@ from services.keys.changes import (
 )
 from services.keys.code import KeyMalformed, mask
 from services.keys.naming import code_of, rename
-from services.keys.policies import policies_of_keys, policy_of_key, set_key_policy
+from services.keys.policies import (
+    KEY_KNOBS,
+    bring_within,
+    own_policy,
+    policies_of_keys,
+    policy_of_key,
+    set_key_policy,
+)
 from services.keys.register import (
     IssuedKey,
     KeyNameTaken,
@@ -40,6 +47,7 @@ from services.keys.tables import SILENT, Key, KeyEvent, KeyPolicy
 from services.keys.timeline import timeline
 
 __all__ = [
+    "KEY_KNOBS",
     "SILENT",
     "IssuedKey",
     "Key",
@@ -52,6 +60,7 @@ __all__ = [
     "KeyState",
     "KeyUnknown",
     "activate",
+    "bring_within",
     "code_of",
     "create",
     "disable",
@@ -63,6 +72,7 @@ __all__ = [
     "matching",
     "note",
     "of_site_for_update",
+    "own_policy",
     "policies_of_keys",
     "policy_of_key",
     "rename",

@@ -1,19 +1,18 @@
 """The policy of each key: its own values before its MSP's, its distributor's and the programme's."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services import partners
 from services.keys.tables import Key, KeyPolicy
-from services.partners import Policy
+from services.partners import Bound, Policy, Trial
 
-KNOBS = ("warn_after_seconds", "standalone_seats")
+KEY_KNOBS = tuple(knob for knob in partners.KNOBS if knob != "close_grace_seconds")
 
 
 async def policy_of_key(db: AsyncSession, key: Key, now: datetime) -> Policy:
@@ -21,27 +20,39 @@ async def policy_of_key(db: AsyncSession, key: Key, now: datetime) -> Policy:
     return (await policies_of_keys(db, [key], now))[key.site_id]
 
 
-async def policies_of_keys(db: AsyncSession, keys: Sequence[Key], now: datetime) -> dict[UUID, Policy]:
-    """Give the policies in force for some keys, by site."""
-    of_msp = {msp_id: await partners.policy_of_msp(db, msp_id, now) for msp_id in {key.msp_id for key in keys}}
+async def policies_of_keys(
+    db: AsyncSession, keys: Sequence[Key], now: datetime, trial: Trial | None = None
+) -> dict[UUID, Policy]:
+    """Give the policies in force for some keys, by site; or as they would be."""
+    of_msp = await partners.policies_of_msps(db, {key.msp_id for key in keys}, now, trial)
     rows = await db.scalars(select(KeyPolicy).where(KeyPolicy.site_id.in_([key.site_id for key in keys])))
-    own = {row.site_id: row for row in rows}
-    return {key.site_id: nearest(of_msp[key.msp_id], own.get(key.site_id)) for key in keys}
+    own: dict[UUID, Mapping[str, int | None]] = {row.key_id: _values(row) for row in rows}
+    if trial is not None and trial.level == "key":
+        own[trial.subject_id] = trial.values
+    return {key.site_id: partners.overlay(of_msp[key.msp_id], own.get(key.id)) for key in keys}
 
 
-def nearest(policy: Policy, own: KeyPolicy | None) -> Policy:
-    """Give a policy with a key's own values in place of its MSP's."""
-    if own is None:
-        return policy
-    values = {knob: getattr(own, knob) for knob in KNOBS}
-    return replace(policy, **{knob: value for knob, value in values.items() if value is not None})
+async def own_policy(db: AsyncSession, key: Key) -> dict[str, int | None]:
+    """Give a key's own values; None leaves its MSP's in force."""
+    row = await db.get(KeyPolicy, (key.site_id, key.id), populate_existing=True)
+    return _values(row) if row is not None else dict.fromkeys(KEY_KNOBS)
 
 
-async def set_key_policy(db: AsyncSession, key: Key, values: dict[str, int | None]) -> dict[str, int | None]:
-    """Set a key's own values; None takes one back. Gives what they were."""
-    own = await db.get(KeyPolicy, (key.site_id, key.id))
-    before = {knob: getattr(own, knob) if own else None for knob in values}
+async def set_key_policy(db: AsyncSession, key: Key, values: Mapping[str, int | None]) -> None:
+    """Set a key's own values; None takes one back."""
     if values:
         change = insert(KeyPolicy).values(site_id=key.site_id, key_id=key.id, **values)
-        await db.execute(change.on_conflict_do_update(index_elements=["site_id", "key_id"], set_=values))
-    return before
+        await db.execute(change.on_conflict_do_update(index_elements=["site_id", "key_id"], set_=dict(values)))
+
+
+async def bring_within(db: AsyncSession, knob: str, bound: Bound) -> None:
+    """Bring what keys have set of a knob to the nearer bound."""
+    column = getattr(KeyPolicy, knob)
+    beyond = (column < bound.least) | (column > bound.most)
+    nearer = func.least(func.greatest(column, bound.least), bound.most)
+    change = update(KeyPolicy).where(beyond).values({knob: nearer})
+    await db.execute(change.execution_options(synchronize_session=False))
+
+
+def _values(row: KeyPolicy) -> dict[str, int | None]:
+    return {knob: getattr(row, knob) for knob in KEY_KNOBS}

@@ -172,9 +172,9 @@ def disable(db: AsyncSession, key: Key, *, at: datetime, now: datetime, reason: 
         record(db, key, "disabled", before=before, at=at, now=now, actor="sweep", reason=reason)
 
 
-def enable(db: AsyncSession, key: Key, *, now: datetime) -> None:
-    """Take the silence back: the site has been heard. Twice is once."""
+def enable(db: AsyncSession, key: Key, *, now: datetime, actor: str = "site", reason: str = "heard again") -> None:
+    """Take the disabling back: the site has been heard, or the policy gives it longer. Twice is once."""
     if key.disabled_at is not None:
         before = key.state
         key.disabled_at = None
-        record(db, key, "enabled", before=before, at=now, now=now, actor="site", reason="heard again")
+        record(db, key, "enabled", before=before, at=now, now=now, actor=actor, reason=reason)

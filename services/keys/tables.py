@@ -72,7 +72,10 @@ class KeyPolicy(Row):
 
     site_id: Mapped[UUID] = mapped_column(primary_key=True)
     key_id: Mapped[UUID] = mapped_column(primary_key=True)
+    heartbeat_seconds: Mapped[int | None]
     warn_after_seconds: Mapped[int | None]
+    final_before_seconds: Mapped[int | None]
+    disable_after_seconds: Mapped[int | None]
     standalone_seats: Mapped[int | None]
 
     __table_args__ = (ForeignKeyConstraint(["site_id", "key_id"], ["keys.site_id", "keys.id"]),)

@@ -44,8 +44,21 @@ from services.partners.people_tables import (
     User,
     UserSession,
 )
-from services.partners.policy import Level, Policy, policy_of, policy_of_msp, set_policy
-from services.partners.policy_bounds import BOUNDS, PolicyOutOfBounds, check_values
+from services.partners.policy import (
+    KNOBS,
+    PROGRAMME_ID,
+    Level,
+    Policy,
+    Trial,
+    overlay,
+    own_values,
+    policies_of_msps,
+    policy_of,
+    policy_of_msp,
+    set_policy,
+    spread_from,
+)
+from services.partners.policy_bounds import Bound, PolicyOutOfBounds, bounds, check_values, set_bounds
 from services.partners.principal import (
     TOKEN_RIGHTS,
     VENDOR_ID,
@@ -112,7 +125,8 @@ from services.partners.signing_in import (
     sessions_of,
     sign_in,
 )
-from services.partners.tables import ApiToken, Distributor, Msp
+from services.partners.spreading import bring_within, next_spread_at, next_to_spread
+from services.partners.tables import ApiToken, Distributor, Msp, MspTenure, PolicyRow
 from services.partners.tokens import (
     IssuedToken,
     add_token,
@@ -136,7 +150,8 @@ from services.partners.users import (
 )
 
 __all__ = [
-    "BOUNDS",
+    "KNOBS",
+    "PROGRAMME_ID",
     "TOKEN_RIGHTS",
     "VENDOR_ID",
     "AdminReplacement",
@@ -145,6 +160,7 @@ __all__ = [
     "ApiToken",
     "Applicant",
     "AuditEntry",
+    "Bound",
     "CodeNeeded",
     "CodeWrong",
     "Distributor",
@@ -160,6 +176,7 @@ __all__ = [
     "Msp",
     "MspNotApproved",
     "MspSuspended",
+    "MspTenure",
     "NameTaken",
     "NoDistributor",
     "NoSecondFactor",
@@ -168,6 +185,7 @@ __all__ = [
     "PartnerKind",
     "Policy",
     "PolicyOutOfBounds",
+    "PolicyRow",
     "Principal",
     "Profile",
     "Registration",
@@ -178,6 +196,7 @@ __all__ = [
     "SignedIn",
     "TerritoryTaken",
     "TotpRequired",
+    "Trial",
     "User",
     "UserSession",
     "WrongPartner",
@@ -193,6 +212,8 @@ __all__ = [
     "begin_session",
     "begin_site_tenure",
     "begin_totp",
+    "bounds",
+    "bring_within",
     "change_distributor",
     "change_msp",
     "change_password",
@@ -220,11 +241,16 @@ __all__ = [
     "msps",
     "msps_of",
     "network_of",
+    "next_spread_at",
+    "next_to_spread",
     "note",
     "one_distributor",
     "one_msp",
     "one_registration",
+    "overlay",
+    "own_values",
     "pass_site_tenure",
+    "policies_of_msps",
     "policy_of",
     "policy_of_msp",
     "principal_of",
@@ -244,9 +270,11 @@ __all__ = [
     "rotate_token",
     "seen_by",
     "sessions_of",
+    "set_bounds",
     "set_new_password",
     "set_policy",
     "sign_in",
+    "spread_from",
     "tell_undeliverable",
     "tokens_of",
     "unguarded",

@@ -12,6 +12,7 @@ from services import delivery
 from services.errors import Absent, Invalid, Kind, Refusal
 from services.ids import show
 from services.partners.audit import note
+from services.partners.policy import spread_from
 from services.partners.principal import VENDOR_ID, PartnerKind, Principal
 from services.partners.register import free_name
 from services.partners.scope import visible_msp
@@ -91,6 +92,7 @@ async def move_msp(
     old_id = last.distributor_id
     last.until_at = at
     db.add(MspTenure(msp_id=msp_id, distributor_id=distributor_id, from_at=at, until_at=None))
+    await spread_from(db, "msp", msp_id, at)  # the new distributor's policy holds from then on
     shown = show("msp", msp_id)
     after = {"distributor": show("distributor", distributor_id), "at": at.isoformat()}
     await note(db, caller, "msp.moved", shown, after=after, msp_id=msp_id, distributor_id=old_id, now=now)

@@ -114,7 +114,10 @@ class ApiToken(Row):
 
 
 class PolicyRow(Row):
-    """One level's own values; a column that is null leaves the level above in force."""
+    """One level's own values; a column that is null leaves the level above in force.
+
+    `spread_due_at` is when the sites below are to be told, as long as they are not; `spread_after` how far it has come.
+    """
 
     __tablename__ = "policies"
 
@@ -122,8 +125,21 @@ class PolicyRow(Row):
     subject_id: Mapped[UUID] = mapped_column(primary_key=True)
     heartbeat_seconds: Mapped[int | None]
     warn_after_seconds: Mapped[int | None]
+    final_before_seconds: Mapped[int | None]
     disable_after_seconds: Mapped[int | None]
     close_grace_seconds: Mapped[int | None]
     standalone_seats: Mapped[int | None]
+    spread_due_at: Mapped[datetime | None]
+    spread_after: Mapped[UUID | None]
 
     __table_args__ = (CheckConstraint("level in ('programme', 'distributor', 'msp')", name="level"),)
+
+
+class PolicyBound(Row):
+    """The least and the most that the vendor allows of a knob; without a row its first bounds hold."""
+
+    __tablename__ = "policy_bounds"
+
+    knob: Mapped[str] = mapped_column(primary_key=True)
+    least: Mapped[int]
+    most: Mapped[int]

@@ -4,7 +4,19 @@ Promise: an answered heartbeat is durable; a repeat gets its own answer again; n
 fault, and one that is heard again is enabled at once. Locks are taken in the order lines, key, timers.
 """
 
-from services.sites import admission, backups, breaker, commands, inventory, moves, orders, policies, refusals, standing
+from services.sites import (
+    admission,
+    backups,
+    breaker,
+    commands,
+    inventory,
+    moves,
+    orders,
+    policies,
+    refusals,
+    spreading,
+    standing,
+)
 from services.sites.activation import (
     WORTH_KEEPING,
     Activated,
@@ -20,6 +32,7 @@ from services.sites.backups import Place, Trouble
 from services.sites.bearer import Bearer, read_bearer
 from services.sites.binding import Activation
 from services.sites.commands import CommandState
+from services.sites.dry_run import DryRun, Effect, Foreseen, dry_run
 from services.sites.echo import Echo
 from services.sites.heartbeat import (
     Backups,
@@ -37,6 +50,7 @@ from services.sites.lease import LeaseSigner
 from services.sites.lease_keys import CACHED_SECONDS, public_keys, rotate_signing_key, signing_key
 from services.sites.namesakes import Namesake, namesakes
 from services.sites.pace import Pace, TooEarly
+from services.sites.policies import PolicySource, PolicyView, change_bounds, change_policy, lock_policies, policy_view
 from services.sites.pulse import PULSE_SECONDS, pulse
 from services.sites.refusals import Refused
 from services.sites.roster import SiteView, site_of, sites_of
@@ -64,7 +78,10 @@ __all__ = [
     "CredentialMismatch",
     "DeployedMismatch",
     "Desk",
+    "DryRun",
     "Echo",
+    "Effect",
+    "Foreseen",
     "Heartbeat",
     "Idle",
     "Inventory",
@@ -79,6 +96,8 @@ __all__ = [
     "Namesake",
     "Pace",
     "Place",
+    "PolicySource",
+    "PolicyView",
     "Refused",
     "RejectedTooLate",
     "Result",
@@ -94,17 +113,22 @@ __all__ = [
     "advance_idle",
     "backups",
     "breaker",
+    "change_bounds",
+    "change_policy",
     "commands",
+    "dry_run",
     "end_seat",
     "genuine_echo",
     "inventory",
     "last_told",
+    "lock_policies",
     "moves",
     "namesakes",
     "next_timer_at",
     "orders",
     "perhaps_idle",
     "policies",
+    "policy_view",
     "public_keys",
     "pulse",
     "read_bearer",
@@ -115,6 +139,7 @@ __all__ = [
     "signing_key",
     "site_of",
     "sites_of",
+    "spreading",
     "standing",
     "sweep",
     "take_in",

@@ -1,14 +1,12 @@
 """The ladder of a silence: warned, final warning, disabled, each dated in advance. Pure."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
 from services.partners import Policy
 from services.sites.silence import Outage, deadline
-
-FINAL_BEFORE = timedelta(hours=48)
 
 
 class Rung(StrEnum):
@@ -40,13 +38,21 @@ def ladder(
 ) -> Ladder:
     """Give the ladder of a site that was heard last at an instant."""
     disable_after = policy.disable_after
-    warn_after = min(timedelta(seconds=policy.warn_after_seconds), disable_after)
-    final_after = max(warn_after, disable_after - FINAL_BEFORE)
+    warn_after = min(policy.warn_after, disable_after)
+    final_after = max(warn_after, disable_after - policy.final_before)
     final_at = deadline(heard_at, final_after, outages)
     warn_at = deadline(heard_at, warn_after, outages)
     if snoozed_until_at is not None:
         warn_at = max(warn_at, min(snoozed_until_at, final_at))
     return Ladder(warn_at, final_at, deadline(heard_at, disable_after, outages))
+
+
+def reached(dates: Ladder, now: datetime) -> Rung | None:
+    """Give the highest rung whose date has come; None while nothing is due."""
+    for rung, at in ((Rung.DISABLE, dates.disable_at), (Rung.FINAL, dates.final_at), (Rung.WARN, dates.warn_at)):
+        if now >= at:
+            return rung
+    return None
 
 
 def step(dates: Ladder, rung: Rung, now: datetime) -> Step:

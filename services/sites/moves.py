@@ -16,7 +16,7 @@ from services.errors import Absent, Kind, Refusal
 from services.ids import new_id
 from services.keys import Key
 from services.partners import Distributor
-from services.sites import policies, standing
+from services.sites import spreading, standing
 from services.sites.tables import Move
 from services.usage import period_containing
 
@@ -154,7 +154,7 @@ async def do_next(db: AsyncSession, now: datetime) -> bool:
         if receiver.suspended_at is not None:
             reason = receiver.suspended_reason or "suspended"
             keys.suspend_with_msp(db, key, reason=reason, actor="move", now=now)
-        await policies.tell(db, key, now)
+        await spreading.tell(db, [key], now)
         await standing.tell(db, key)
         move.done_at = now
         await db.flush()

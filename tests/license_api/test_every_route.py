@@ -20,6 +20,7 @@ from license_api.console.route import PageRoute
 from services import delivery, ids, partners
 from services.keys import Key
 from services.partners import PartnerKind, Role
+from services.partners.policy_bounds import BOUNDS
 from services.reports.billing_tables import BillingTerms, Statement, StatementFile, StatementLine
 from services.reports.tables import ClosedPeriod, Dispute, Exclusion, Report, ReportFile, ReportLine, VoidRequest
 from tests.support.people import Headers, person, session_of
@@ -60,6 +61,7 @@ _PRICES = {"currency": "EUR", "from_month": "2026-03", "prices": {"server": [{"f
 _INVOICE = {"msp_id": "{own_msp}", "number": "12/2026", "invoiced_on": "2026-04-02"}
 _CORRECTION = {"msp_id": "{own_msp}", "amount": "-1.50", "reason": "wrong price"}
 _USER = {"role": "viewer"}
+_BOUNDS = {knob: dict(zip(("least", "most"), bound, strict=True)) for knob, bound in BOUNDS.items()}
 _APPROVAL = {"name": "Another name"}
 
 # Routes that ask for no partner: sites' own, the operator's, and those that a letter or a password opens.
@@ -166,7 +168,19 @@ RULES: dict[tuple[str, str], Rule] = {
     ("POST", "/v1/keys/{key_id}/release"): Rule(MEMBER, frozenset({MSP}), sees=_CHAIN),
     ("POST", "/v1/keys/{key_id}/rotate"): Rule(ADMIN, frozenset({MSP}), {"replaces": "00000"}, good=409, sees=_CHAIN),
     ("POST", "/v1/keys/{key_id}/snooze"): Rule(MEMBER, frozenset({MSP}), {"until": None}, sees=_CHAIN),
-    ("PATCH", "/v1/keys/{key_id}/policy"): Rule(MEMBER, frozenset({MSP}), {"standalone_seats": 9}, sees=_CHAIN),
+    ("GET", "/v1/keys/{key_id}/policy"): Rule(sees=_CHAIN),
+    ("PUT", "/v1/keys/{key_id}/policy"): Rule(MEMBER, body={"standalone_seats": 9}, sees=_CHAIN),
+    ("GET", "/v1/msps/{msp_id}/policy"): Rule(sees=_CHAIN),
+    ("PUT", "/v1/msps/{msp_id}/policy"): Rule(MEMBER, body={"warn_after_seconds": 7200}, sees=_CHAIN),
+    ("GET", "/v1/distributors/{distributor_id}/policy"): Rule(sees=_CHAIN),
+    ("PUT", "/v1/distributors/{distributor_id}/policy"): Rule(
+        MEMBER, _ABOVE, {"disable_after_seconds": 864_000}, sees=_CHAIN
+    ),
+    ("GET", "/v1/policies/programme"): Rule(),
+    ("PUT", "/v1/policies/programme"): Rule(ADMIN, frozenset({VENDOR}), {"heartbeat_seconds": 1200}),
+    ("GET", "/v1/policies/bounds"): Rule(),
+    ("PUT", "/v1/policies/bounds"): Rule(ADMIN, frozenset({VENDOR}), _BOUNDS),
+    ("POST", "/v1/policies/dry-run"): Rule(body={"level": "programme", "values": {"disable_after_seconds": 604_800}}),
     ("GET", "/v1/keys/{key_id}/standalones"): Rule(sees=_CHAIN),
     ("POST", "/v1/keys/{key_id}/standalones/{installation_id}/end"): Rule(
         MEMBER, frozenset({MSP}), good=404, sees=_CHAIN

@@ -302,13 +302,3 @@ async def test_a_site_moves_at_the_start_of_the_next_period_and_each_msp_has_its
     assert (await world.key_of(machine)).msp_id == other.id
     assert [one.peaks["server"][0] for one in await world.figures([other])] == [6]
     assert await world.figures([world.msp]) == []
-
-
-async def test_a_dry_run_names_the_sites_that_a_shorter_silence_would_disable(world: World) -> None:
-    await world.running((1, 0, 0), "silent")
-    await world.pass_time(days=8)
-    await world.running((1, 0, 0), "heard")
-    async with world.sessions() as db:
-        assert await sites.policies.dry_run(db, world.clock()) == []
-        found = await sites.policies.dry_run(db, world.clock(), timedelta(days=7))
-    assert [one.name for one in found] == ["silent"]
