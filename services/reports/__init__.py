@@ -71,7 +71,7 @@ from services.reports.forms import MEDIA_TYPES, render
 from services.reports.inspection import Inspected, dry_run, explain, held, take_again
 from services.reports.last_day import distributors_on_last_day, tell_next
 from services.reports.letters import files_with
-from services.reports.outlook import Foreseen, Outlook, line_so_far, outlook
+from services.reports.outlook import Foreseen, Outlook, line_so_far, outlook, sites_by_name
 from services.reports.price_lists import correct_price, record_invoice, set_prices, set_terms, statement_of
 from services.reports.pricing import Tier, rounded, show_price
 from services.reports.schemas import SCHEMAS
@@ -166,6 +166,7 @@ __all__ = [
     "shelf",
     "show_price",
     "site_seen",
+    "sites_by_name",
     "standing",
     "state",
     "stated_for",

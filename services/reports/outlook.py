@@ -9,13 +9,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services import partners
 from services.errors import Absent
 from services.keys import Key
 from services.partners import Distributor, Msp, PartnerKind, Principal
+from services.partners.tables import SiteTenure
 from services.reports.charging import Counted, Excluded
 from services.reports.counting import count_lines, exclusions
 from services.reports.evidence import PeakEvidence, evidence_in
@@ -63,10 +64,12 @@ async def present_month(db: AsyncSession, caller: Principal, msp_id: UUID, now: 
     return PresentMonth(msp, distributor, period, Span(period.starts_at, min(period.ends_at, now), now))
 
 
-async def outlook(db: AsyncSession, caller: Principal, msp_id: UUID, now: datetime) -> Outlook:
-    """Give what the present month would come to if it closed now; raises `Absent`."""
+async def outlook(
+    db: AsyncSession, caller: Principal, msp_id: UUID, now: datetime, site_ids: Sequence[UUID] | None = None
+) -> Outlook:
+    """Give what the present month would come to if it closed now, of all sites or of some; raises `Absent`."""
     month = await present_month(db, caller, msp_id, now)
-    rows = await read_lines(db, month.distributor.id, msp_id, month.span)
+    rows = await read_lines(db, month.distributor.id, msp_id, month.span, site_ids)
     unusual = await _unusual(db, month, rows)
     never = await db.execute(
         select(Key.site_id, Key.name)
@@ -76,6 +79,25 @@ async def outlook(db: AsyncSession, caller: Principal, msp_id: UUID, now: dateti
     return Outlook(
         month, [_foreseen(row, unusual.get(row.site_id)) for row in rows], [(row[0], row[1]) for row in never]
     )
+
+
+async def sites_by_name(
+    db: AsyncSession, msp_id: UUID, now: datetime, *, text: str, skip: int, limit: int
+) -> tuple[int, list[UUID]]:
+    """Give how many sites of an MSP were ever activated and are so named, and a page of them by name."""
+    held = exists().where(
+        SiteTenure.site_id == Key.site_id,
+        SiteTenure.msp_id == msp_id,
+        SiteTenure.from_at <= now,
+        SiteTenure.until_at.is_(None) | (SiteTenure.until_at > now),
+    )
+    query = select(Key.site_id).where(Key.msp_id == msp_id, Key.activated_at.is_not(None), held)
+    if text:
+        like = Key.name.icontains(text, autoescape=True) | Key.reference.icontains(text, autoescape=True)
+        query = query.where(like)
+    count = await db.scalar(select(func.count()).select_from(query.subquery())) or 0
+    rows = await db.scalars(query.order_by(Key.name, Key.site_id).offset(skip).limit(limit))
+    return count, list(rows)
 
 
 async def line_so_far(
