@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from license_api.console import once
 from license_api.console.disputes import Answer
+from license_api.console.flags import people
 from license_api.console.language import N_
 from license_api.console.route import PageRoute
 from license_api.console.visit import Signed, SignedIn
@@ -98,6 +99,7 @@ async def _page(visit: Signed, site_id: str) -> Response:
     may = visit.principal.kind in _ABOVE and visit.may(Right.REPORTS_WRITE)
     return visit.page(
         "excuses/list.html", rows=rows, withdrawn=withdrawn, key=key, site_id=site_id, may=may,
+        who=await people(visit, [row.actor for row in rows]),
         once=visit.form.get(once.FIELD) or once.name(),
     )  # fmt: skip
 

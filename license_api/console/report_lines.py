@@ -14,7 +14,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from license_api.console import charts
-from license_api.console.flags import FLAGS, ORIGINS, TYPES, flag
+from license_api.console.flags import FLAGS, ORIGINS, TYPES, flag, people
 from license_api.console.route import PageRoute
 from license_api.console.visit import Signed, SignedIn
 from license_api.v1.pages import named
@@ -47,11 +47,11 @@ async def show_line(report_id: str, site_id: str, visit: SignedIn) -> Response:
     cases = await reports.cases.dispute_cases(visit.db, visit.principal, visit.now, limit=200, report_id=wanted)
     later = await reports.shelf.later_of(visit.db, visit.principal, site, row.distributor_id, row.starts_at)
     return visit.page(
-        "reports/line.html", row=row, report_id=report_id, msp_id=None, later=later,
+        "reports/line.html", row=row, report_id=report_id, msp_id=None,
         case=next((one for one in cases if one.row.site_id == site), None), may=_may(visit, row),
         dispute_within=reports.DISPUTE_WITHIN,
         before=next((sum(one.charged) for one in before if one.site_id == site), None),
-        **await explained(visit, site, facts, found.document, evidence, until=visit.now),
+        **await explained(visit, site, facts, found.document, evidence, until=visit.now, later=later),
     )  # fmt: skip
 
 
@@ -71,16 +71,19 @@ async def explained(
     evidence: Sequence[reports.PeakEvidence],
     *,
     until: datetime,
+    later: Sequence[reports.shelf.Later] = (),
 ) -> dict[str, Any]:
     """Give what the page of a line shows, whether it is issued or not."""
     period = document["period"]
     days = [date.fromisoformat(day) for day in period["days"]]
     passed = sum(day <= until.astimezone(zone_info(period["zone"])).date() for day in days)
     peaks = {one.type: one for one in evidence}
+    deciders = [one["actor"] for one in facts["not_charged"]] + [one.actor for one in later]
     return {
         "facts": facts, "document": document, "peaks": peaks, "types": TYPES, "origins": ORIGINS, "flags": FLAGS,
         "flag": flag, "changes": changes_in(evidence), "machines": await reports.machines_of(visit.db, site_id),
         "site_id": facts["site_id"], "strip": _strip(facts, period, until), "days": days[:passed],
+        "later": later, "who": await people(visit, deciders),
         "steps": {name: _steps(days, facts["daily"][name][:passed], peaks.get(name), period) for name in TYPES},
     }  # fmt: skip
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from license_api.console import answers, once
-from license_api.console.flags import ORIGINS, TYPES
+from license_api.console.flags import ORIGINS, TYPES, people
 from license_api.console.language import N_
 from license_api.console.route import PageRoute
 from license_api.console.visit import Signed, SignedIn
@@ -168,6 +168,7 @@ async def _msp_page(visit: Signed, statement_id: str, msp_id: str) -> Response:
     return visit.page(
         "statements/msp.html", found=found, row=found.row, one=stated, invoice=found.invoices.get(wanted),
         corrections=corrections, types=TYPES, origins=ORIGINS, statement_id=statement_id, msp_id=msp_id, may=may,
+        who=await people(visit, [one.actor for one in corrections]),
         contested=[line for line in found.document["contested"] if line["msp"] == stated["msp"]],
         once=visit.form.get(once.FIELD) or once.name(), today=visit.now.astimezone(visit.zone).date().isoformat(),
     )  # fmt: skip

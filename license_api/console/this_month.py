@@ -95,7 +95,7 @@ async def show_line(msp_id: str, site_id: str, visit: SignedIn) -> Response:
     if visit.principal.kind is not PartnerKind.MSP and visit.may(Right.REPORTS_WRITE):
         may = {"excuse"}
     return visit.page(
-        "reports/line.html", row=None, report_id=None, msp_id=msp_id, case=None, later=[], may=may,
+        "reports/line.html", row=None, report_id=None, msp_id=msp_id, case=None, may=may,
         voids=await reports.cases.void_cases(visit.db, visit.principal, limit=20, site_id=site),
         before=next((sum(one.charged) for one in before if one.site_id == site), None),
         **await explained(visit, site, document["lines"][0], document, evidence, until=visit.now),
