@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
@@ -22,6 +22,7 @@ router = APIRouter(prefix="/reports/this-month", route_class=PageRoute)
 PageNumber = Annotated[int, Query(ge=1, le=100_000)]
 _LINES, _AT_ONCE = 50, 100
 _NAMES_MAX = 8
+_SILENT = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +166,9 @@ def _idle(line: reports.Foreseen) -> int:
 
 
 def _silent_since(line: reports.Foreseen, until: datetime) -> datetime | None:
-    """Tell from when on nothing is known of the site, if the last day is among it."""
+    """Tell from when on nothing is known of the site, if that is a day or all of the month so far."""
     if not line.row.gaps:
         return None
     begin, over = (datetime.fromisoformat(text) for text in line.row.gaps[-1])
-    return begin if over >= until and (until - begin).days >= 1 else None
+    silent = line.row.server is None or until - begin >= _SILENT
+    return begin if over >= until and silent else None

@@ -114,10 +114,10 @@ def _iso_day(context: Context, day: str) -> str:
 
 
 @pass_context
-def _month(context: Context, month: str) -> str:
-    """Write a month (`2026-03`)."""
+def _month(context: Context, month: str, *, inside: bool = False) -> str:
+    """Write a month (`2026-03`); `inside` a sentence, as the language writes it there."""
     text = dates.format_date(date.fromisoformat(f"{month}-01"), "LLLL y", LOCALES[context["language"]])
-    return text[:1].upper() + text[1:]
+    return text if inside else text[:1].upper() + text[1:]
 
 
 @pass_context

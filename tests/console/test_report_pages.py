@@ -97,7 +97,7 @@ async def test_the_present_month_says_what_the_provisional_report_says(world: Wo
     async with world.sessions() as db:
         totals = (await world.provisional(db))["totals"]
     assert f"Would be charged {totals['charged']}" in said
-    assert "3 sites have said nothing for a day or more" in said
+    assert "3 sites are silent" in said
     assert "Mai collegata" in said
     site = f"/reports/this-month/{ids.show('msp', world.msp.id)}/lines/{ids.show('site', at.hotel.site_id)}"
     assert "Distribuito per errore" in text_of(await pages.get(site))
@@ -165,14 +165,14 @@ async def test_a_stranger_s_figures_do_not_exist(world: World, app: FastAPI) -> 
 async def test_an_msp_sees_amounts_only_if_its_distributor_shows_them(world: World, app: FastAPI) -> None:
     at = await month_end(world)
     theirs = await pages_of(app, world, await someone(world, PartnerKind.DISTRIBUTOR))
-    assert "€129.25" in text_of(await theirs.get(at.report))
+    assert "€139.50" in text_of(await theirs.get(at.report))
     ours = await pages_of(app, world, await someone(world))
     assert "€" not in text_of(await ours.get(at.report)) + text_of(await ours.get("/reports"))
     assert (await ours.get("/statements")).status_code == 403
     answer = await theirs.post("/prices/terms", no_data="nothing", shows="shows_amounts")
     assert (answer.status_code, answer.headers["location"]) == (303, "/prices")
-    assert "€129.25" in text_of(await ours.get(at.report))
-    assert "€129.25" in text_of(await ours.get("/reports"))
+    assert "€139.50" in text_of(await ours.get(at.report))
+    assert "€139.50" in text_of(await ours.get("/reports"))
     for pages in (ours, theirs):
         await pages.client.aclose()
 
