@@ -44,7 +44,13 @@ GROUPS = (
     ),
     Group(
         N_("Accounts"),
-        (Room(N_("Reports"), "/reports", Right.REPORTS_READ),),
+        (
+            Room(N_("Reports"), "/reports", Right.REPORTS_READ),
+            Room(N_("Disputes"), "/disputes", Right.REPORTS_READ),
+            Room(N_("Voids"), "/voids", Right.REPORTS_READ),
+            Room(N_("Statements"), "/statements", Right.REPORTS_READ, _ABOVE),
+            Room(N_("Prices"), "/prices", Right.REPORTS_READ, _ABOVE),
+        ),
     ),
     Group(
         N_("Programme"),

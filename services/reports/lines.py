@@ -75,7 +75,9 @@ async def take_lines(db: AsyncSession, distributor_id: UUID, msp_ids: Sequence[U
     await db.execute(statement, {"distributor_id": distributor_id, **figure_parameters(msp_ids, span)})
 
 
-async def read_lines(db: AsyncSession, distributor_id: UUID, msp_id: UUID, span: Span) -> list[Any]:
-    """Give the lines of one MSP as they would be if the period closed now, by site name."""
-    values = {"distributor_id": distributor_id, **figure_parameters([msp_id], span)}
+async def read_lines(
+    db: AsyncSession, distributor_id: UUID, msp_id: UUID, span: Span, site_ids: Sequence[UUID] | None = None
+) -> list[Any]:
+    """Give the lines of one MSP, or of some of its sites, as if the period closed now, by site name."""
+    values = {"distributor_id": distributor_id, **figure_parameters([msp_id], span, site_ids)}
     return list(await db.execute(text(f"{_LINES} order by k.name, f.site_id"), values))

@@ -48,6 +48,7 @@ with spans as (
     where t.msp_id = any(:msp_ids) and t.from_at < :ends_at and coalesce(t.until_at, 'infinity') > :starts_at
         and (cast(:under_id as uuid) is null or m.msp_id is not null)
         and greatest(t.from_at, m.from_at) < least(t.until_at, m.until_at, 'infinity')
+        and (cast(:site_ids as uuid[]) is null or t.site_id = any(:site_ids))
 ), uncounted as (
     select site_id, installation_id, range_agg(tstzrange(from_at, coalesce(until_at, 'infinity'))) as stretches
     from uncounted_stretches
@@ -233,10 +234,11 @@ class SiteFigures:
     peaks: dict[str, tuple[int, datetime]]
 
 
-def figure_parameters(msp_ids: Sequence[UUID], span: Span) -> dict[str, Any]:
-    """Give the parameters of `FIGURES`."""
+def figure_parameters(msp_ids: Sequence[UUID], span: Span, site_ids: Sequence[UUID] | None = None) -> dict[str, Any]:
+    """Give the parameters of `FIGURES`: for all sites of some MSPs, or for some of these."""
     return {
         "msp_ids": list(msp_ids),
+        "site_ids": None if site_ids is None else list(site_ids),
         "starts_at": span.starts_at,
         "ends_at": span.ends_at,
         "cut_off_at": span.cut_off_at,
@@ -244,9 +246,11 @@ def figure_parameters(msp_ids: Sequence[UUID], span: Span) -> dict[str, Any]:
     }
 
 
-async def figures_of(db: AsyncSession, msp_ids: Sequence[UUID], span: Span) -> list[SiteFigures]:
-    """Give the figures of all sites of some MSPs, by site."""
-    rows = await db.execute(text(FIGURES), figure_parameters(msp_ids, span))
+async def figures_of(
+    db: AsyncSession, msp_ids: Sequence[UUID], span: Span, site_ids: Sequence[UUID] | None = None
+) -> list[SiteFigures]:
+    """Give the figures of all sites of some MSPs, or of some of these, by site."""
+    rows = await db.execute(text(FIGURES), figure_parameters(msp_ids, span, site_ids))
     return sorted((_figures(row) for row in rows), key=lambda one: one.site_id)
 
 
