@@ -1,14 +1,13 @@
 """The people of a partner: listed, given roles, and taken off. A partner keeps an admin as long as it has people."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, select, true
+from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services import ids
 from services.db import take_turn
 from services.errors import Absent, Kind, Refusal
 from services.ids import new_id, show
@@ -162,13 +161,3 @@ def _of(partner: Partner) -> ColumnElement[bool]:
 
 def _said(user: User) -> dict[str, object]:
     return {"role": user.role, "name": user.name, "language": user.language}
-
-
-async def people_named(db: AsyncSession, caller: Principal, actors: Collection[str]) -> dict[str, str]:
-    """Give the names of those actors who are the caller's own people; the vendor knows everybody's."""
-    wanted = {ids.read("user", actor) for actor in actors} - {None}
-    if not wanted:
-        return {}
-    own = true() if caller.kind is PartnerKind.VENDOR else User.partner_id == caller.partner_id
-    rows = await db.execute(select(User.id, User.name).where(User.id.in_(wanted), own))
-    return {show("user", user_id): name for user_id, name in rows}
