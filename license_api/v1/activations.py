@@ -96,7 +96,7 @@ class Jwks(Said):
     operation_id="getJwks",
     summary="The public keys that leases are checked with",
     response_model=Jwks,
-    responses={304: {"description": "It is as you have it."}, **described()},
+    responses={304: {"description": "It is as you have it."}, **described(Invalid)},
 )
 async def jwks(
     db: Db, now: Now, made: TheService, response: Response, if_none_match: IfNoneMatch = None

@@ -33,6 +33,7 @@ site_router = APIRouter(tags=["sites"])
 
 
 _State = Annotated[KeyState | None, Query(description="Only keys in this state.")]
+_Liveness = Annotated[Liveness | None, Query(description="Only those whose site is doing so.")]
 _Text = Annotated[
     str | None, Query(pattern=PRINTABLE, max_length=200, description="Only those whose name or reference holds this.")
 ]
@@ -196,13 +197,18 @@ async def list_keys(
     request: Request,
     response: Response,
     state: _State = None,
+    liveness: _Liveness = None,
     text: _Text = None,
     limit: Limit = 50,
     after: After = None,
 ) -> KeyPage:
     """In the order in which they were made."""
     caller.require(Right.KEYS_READ)
-    rows = await keys.visible_keys(db, caller, after=cursor("key", after), limit=limit, state=state, text=text)
+    page = cursor("key", after)
+    if liveness is None:
+        rows = await keys.visible_keys(db, caller, after=page, limit=limit, state=state, text=text)
+    else:
+        rows = await sites.keys_of_liveness(db, caller, now, liveness, after=page, limit=limit, state=state, text=text)
     link_next(request, response, rows, limit, lambda key: ids.show("key", key.id))
     return KeyPage(items=await keys_shown(db, rows, now))
 
@@ -285,7 +291,7 @@ async def list_sites(
     request: Request,
     response: Response,
     state: _State = None,
-    liveness: Annotated[Liveness | None, Query(description="Only sites that are doing so.")] = None,
+    liveness: _Liveness = None,
     text: _Text = None,
     limit: Limit = 50,
     after: After = None,

@@ -7,6 +7,8 @@ from fastapi import APIRouter
 from pydantic import AwareDatetime, Field
 
 from license_api.deps import CALLER_REFUSALS, Caller, Db, Now, TheService
+from license_api.noted import noted
+from license_api.once import Once, OnceRoute
 from license_api.problems import described
 from license_api.v1.fields import Instant, KeyIdText, Message, Name, Said, SiteIdText
 from license_api.v1.keys import KeyIssued, KeyShown, key_shown
@@ -14,10 +16,23 @@ from license_api.v1.pages import named
 from services import ids, keys, partners, sites
 from services.errors import Absent, BodyTooLarge
 from services.keys import KeyAlreadyRotated, KeyRevokedForGood
-from services.partners import FreshSignInNeeded, Right, WrongPartner
+from services.partners import FreshSignInNeeded, IdempotencyKeyReused, Right, WrongPartner
 from services.sites import RejectedTooLate
 
-router = APIRouter(tags=["keys"])
+_ACTS = {
+    "suspendKey": "key.suspended",
+    "resumeKey": "key.resumed",
+    "revokeKey": "key.revoked",
+    "releaseKey": "key.released",
+    "rotateKey": "key.rotated",
+    "snoozeKey": "key.snoozed",
+    "endStandalone": "seat.ended",
+    "rejectStandalone": "seat.rejected",
+    "offerMove": "move.offered",
+    "withdrawMove": "move.withdrawn",
+    "acceptMove": "move.accepted",
+}
+router = APIRouter(tags=["keys"], route_class=OnceRoute, dependencies=[noted(_ACTS)])
 _ALWAYS = (Absent, BodyTooLarge, WrongPartner, *CALLER_REFUSALS)
 _GRAVE = (FreshSignInNeeded, *_ALWAYS)
 
@@ -88,7 +103,8 @@ class Seats(Said):
     "/v1/keys/{key_id}/suspend",
     operation_id="suspendKey",
     summary="Suspend a key until it is resumed",
-    responses=described(KeyRevokedForGood, *_ALWAYS),
+    dependencies=[Once],
+    responses=described(IdempotencyKeyReused, KeyRevokedForGood, *_ALWAYS),
 )
 async def suspend_key(key_id: str, body: Why, caller: Caller, db: Db, now: Now) -> KeyShown:
     """No new agents; backups go on until the lease in hand ends; restore never stops."""
@@ -101,7 +117,8 @@ async def suspend_key(key_id: str, body: Why, caller: Caller, db: Db, now: Now) 
     "/v1/keys/{key_id}/resume",
     operation_id="resumeKey",
     summary="Take a suspension back",
-    responses=described(KeyRevokedForGood, *_ALWAYS),
+    dependencies=[Once],
+    responses=described(IdempotencyKeyReused, KeyRevokedForGood, *_ALWAYS),
 )
 async def resume_key(key_id: str, caller: Caller, db: Db, now: Now) -> KeyShown:
     """The site is told with its next heartbeat."""
@@ -113,7 +130,8 @@ async def resume_key(key_id: str, caller: Caller, db: Db, now: Now) -> KeyShown:
     "/v1/keys/{key_id}/revoke",
     operation_id="revokeKey",
     summary="Revoke a key for good",
-    responses=described(*_GRAVE),
+    dependencies=[Once],
+    responses=described(IdempotencyKeyReused, *_GRAVE),
 )
 async def revoke_key(key_id: str, body: Why, caller: Caller, db: Db, now: Now) -> KeyShown:
     """It counts until the site has been told, at the latest until its lease ends. Restore never stops."""
@@ -126,7 +144,8 @@ async def revoke_key(key_id: str, body: Why, caller: Caller, db: Db, now: Now) -
     "/v1/keys/{key_id}/release",
     operation_id="releaseKey",
     summary="Let another Site Manager activate on the key",
-    responses=described(sites.orders.NothingToRelease, *_ALWAYS),
+    dependencies=[Once],
+    responses=described(IdempotencyKeyReused, sites.orders.NothingToRelease, *_ALWAYS),
 )
 async def release_key(key_id: str, caller: Caller, db: Db, now: Now) -> KeyShown:
     """For new hardware. The old Site Manager goes on, and counts, until the next one activates."""
@@ -138,7 +157,8 @@ async def release_key(key_id: str, caller: Caller, db: Db, now: Now) -> KeyShown
     "/v1/keys/{key_id}/rotate",
     operation_id="rotateKey",
     summary="Give the key a new code",
-    responses=described(KeyAlreadyRotated, *_GRAVE),
+    dependencies=[Once],
+    responses=described(IdempotencyKeyReused, KeyAlreadyRotated, *_GRAVE),
 )
 async def rotate_key(key_id: str, body: Replaced, caller: Caller, db: Db, now: Now, made: TheService) -> KeyIssued:
     """For a leaked one, also if it is revoked: the bound site goes on, and the line of the report is the same."""
@@ -153,7 +173,8 @@ async def rotate_key(key_id: str, body: Replaced, caller: Caller, db: Db, now: N
     "/v1/keys/{key_id}/snooze",
     operation_id="snoozeKey",
     summary="Send no warnings of silence until a date",
-    responses=described(sites.orders.SnoozedTooLong, *_ALWAYS),
+    dependencies=[Once],
+    responses=described(IdempotencyKeyReused, sites.orders.SnoozedTooLong, *_ALWAYS),
 )
 async def snooze_key(key_id: str, body: Snooze, caller: Caller, db: Db, now: Now) -> KeyShown:
     """The final warning and the disabling keep their dates."""
@@ -194,7 +215,8 @@ async def list_seats(key_id: str, caller: Caller, db: Db) -> Seats:
     operation_id="endStandalone",
     summary="End a standalone's seat",
     status_code=204,
-    responses=described(*_ALWAYS),
+    dependencies=[Once],
+    responses=described(IdempotencyKeyReused, *_ALWAYS),
 )
 async def end_seat(key_id: str, installation_id: UUID, caller: Caller, db: Db, now: Now) -> None:
     """It counts until now."""
@@ -207,7 +229,8 @@ async def end_seat(key_id: str, installation_id: UUID, caller: Caller, db: Db, n
     operation_id="rejectStandalone",
     summary="Reject a standalone that you do not know",
     status_code=204,
-    responses=described(RejectedTooLate, *_ALWAYS),
+    dependencies=[Once],
+    responses=described(IdempotencyKeyReused, RejectedTooLate, *_ALWAYS),
 )
 async def reject_seat(key_id: str, installation_id: UUID, caller: Caller, db: Db, now: Now) -> None:
     """Before the close of the period in which it took its seat: it counts nothing."""
@@ -219,7 +242,8 @@ async def reject_seat(key_id: str, installation_id: UUID, caller: Caller, db: Db
     "/v1/keys/{key_id}/move",
     operation_id="offerMove",
     summary="Offer a site to another MSP",
-    responses=described(sites.moves.MoveUnderWay, sites.moves.NotAnotherMsp, *_GRAVE),
+    dependencies=[Once],
+    responses=described(IdempotencyKeyReused, sites.moves.MoveUnderWay, sites.moves.NotAnotherMsp, *_GRAVE),
 )
 async def offer_move(key_id: str, body: Receiver, caller: Caller, db: Db, now: Now) -> MoveShown:
     """Nothing changes until the other MSP accepts."""
@@ -260,7 +284,8 @@ async def list_moves(caller: Caller, db: Db) -> Moves:
     "/v1/moves/{move_id}/accept",
     operation_id="acceptMove",
     summary="Accept a site that is offered",
-    responses=described(*_GRAVE),
+    dependencies=[Once],
+    responses=described(IdempotencyKeyReused, *_GRAVE),
 )
 async def accept_move(move_id: str, caller: Caller, db: Db, now: Now) -> MoveShown:
     """The site is yours from the start of the giver's next period on."""

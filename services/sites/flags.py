@@ -6,10 +6,10 @@ it. A flag that was taken down goes up again when the same is seen anew.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services import ids, partners
@@ -22,6 +22,24 @@ from services.usage import Line
 Flag = Literal["clone_suspected", "implausible"]
 CLONE: Flag = "clone_suspected"
 IMPLAUSIBLE: Flag = "implausible"
+
+
+class Flagged(NamedTuple):
+    """A site with a flag up, and whose it is."""
+
+    site_id: UUID
+    name: str
+    msp_id: UUID
+    from_at: datetime
+    detail: str
+
+
+async def flagged(db: AsyncSession, principal: Principal, flag: Flag, *, limit: int) -> list[Flagged]:
+    """Give the sites that the principal sees with a flag up, the latest first."""
+    up = (SiteFlag.flag == flag, SiteFlag.until_at.is_(None), partners.visible_to(principal, SiteFlag.site_id))
+    query = select(SiteFlag.site_id, Key.name, Key.msp_id, SiteFlag.from_at, SiteFlag.detail)
+    query = query.join(Key, Key.site_id == SiteFlag.site_id).where(*up).order_by(SiteFlag.from_at.desc()).limit(limit)
+    return [Flagged(*row) for row in await db.execute(query)]
 
 
 async def raise_flag(db: AsyncSession, site_id: UUID, flag: Flag, detail: str, now: datetime) -> bool:
@@ -69,6 +87,21 @@ async def flags_of(db: AsyncSession, site_id: UUID) -> Sequence[SiteFlag]:
     """Give all flags of a site that the caller may see, newest first."""
     rows = select(SiteFlag).where(SiteFlag.site_id == site_id)
     return (await db.scalars(rows.order_by(SiteFlag.from_at.desc(), SiteFlag.flag))).all()
+
+
+async def flags_in(db: AsyncSession, site_id: UUID, *, start: datetime, end: datetime, by: datetime) -> list[SiteFlag]:
+    """Give the flags that were up in `[start, end)`, as raised by an instant."""
+    rows = await db.scalars(
+        select(SiteFlag)
+        .where(
+            SiteFlag.site_id == site_id,
+            SiteFlag.from_at < end,
+            SiteFlag.from_at <= by,
+            or_(SiteFlag.until_at.is_(None), SiteFlag.until_at > start),
+        )
+        .order_by(SiteFlag.from_at, SiteFlag.flag)
+    )
+    return list(rows)
 
 
 async def _up(db: AsyncSession, site_id: UUID, flag: Flag) -> SiteFlag | None:
