@@ -113,11 +113,13 @@ async def month(world: World, ground: Ground, tmp_path: Path) -> AsyncIterator[M
             now=START,
         )  # fmt: skip
     settings = ground.settings
-    owner = create_async_engine(settings.migrate_database_url, poolclass=NullPool)
+    owner, service = (  # new connections each time: a test may have killed the old ones
+        create_async_engine(url, poolclass=NullPool) for url in (settings.migrate_database_url, settings.database_url)
+    )
     secret = settings.master_secret.get_secret_value()
     post = Post(settings.database_url, secret, tmp_path / "mail", CUT_OFF)
     victim.tools(post, world.sessions)  # the maildir is there
-    yield Month(post, owner, world.sessions)
+    yield Month(post, owner, make_sessions(service))
 
 
 @pytest.fixture
