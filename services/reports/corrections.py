@@ -58,7 +58,7 @@ async def charged_so_far(
 
 
 async def _of_period(db: AsyncSession, closed: ClosedPeriod, cut_off_at: datetime) -> list[Charge]:
-    span = Span(closed.starts_at, closed.ends_at, min(cut_off_at, closed.ends_at + LATE_USAGE))
+    span = Span(closed.starts_at, closed.ends_at, min(cut_off_at, closed.ends_at + LATE_USAGE), closed.distributor_id)
     rows: dict[UUID, list[ReportLine]] = defaultdict(list)
     for row in await _to_look_at(db, closed, cut_off_at):
         rows[row.msp_id].append(row)

@@ -19,7 +19,7 @@ from services.reports.charging import Counted
 from services.reports.counting import count_lines
 from services.reports.lines import read_lines
 from services.reports.wording import language_of, local_time, month_name, whole
-from services.usage import Period, Span, period_containing, zone_info
+from services.usage import Period, Span, period_at, zone_info
 
 _NINE = time(9)
 _NAMES_MAX = 50
@@ -35,14 +35,15 @@ def notice_at(period: Period) -> datetime:
 
 async def distributors_on_last_day(db: AsyncSession, now: datetime) -> list[UUID]:
     """Give the distributors whose month has come to 09:00 of its last day."""
-    rows = await db.execute(select(Distributor.id, Distributor.zone).order_by(Distributor.id))
-    return [row.id for row in rows if notice_at(period_containing(row.zone, now)) <= now]
+    rows = await db.scalars(select(Distributor).order_by(Distributor.id))
+    periods = {one: period_at(zones, now) for one, zones in (await partners.zones_of_each(db, rows)).items()}
+    return [one for one, period in periods.items() if notice_at(period) <= now and not period.short]
 
 
 async def tell_next(db: AsyncSession, distributor_id: UUID, now: datetime) -> bool:
     """Tell the next MSP of a distributor that was not told; False when all were. One transaction an MSP."""
     distributor = await db.get_one(Distributor, distributor_id)
-    period = period_containing(distributor.zone, now)
+    period = period_at(await partners.zones_of(db, distributor_id), now)
     waiting = [msp for msp in await partners.msps_of(db, distributor_id, now, period.ends_at) if _address(msp)]
     for msp in waiting:
         told = exists().where(Letter.occasion == _occasion(msp, period), Letter.recipient == _address(msp))
@@ -55,7 +56,7 @@ async def tell_next(db: AsyncSession, distributor_id: UUID, now: datetime) -> bo
 
 async def _tell(db: AsyncSession, distributor: Distributor, msp: Msp, period: Period, now: datetime) -> None:
     language = language_of(msp.language)
-    span = Span(period.starts_at, now, now)
+    span = Span(period.starts_at, now, now, distributor.id)
     rows = await read_lines(db, distributor.id, msp.id, span)
     counted = await count_lines(db, msp.id, distributor.id, period, span, rows)
     charged = [sum(one.charged[number] for one in counted) for number in range(3)]

@@ -32,7 +32,8 @@ select f.site_id, cast(:distributor_id as uuid) as distributor_id, cast(:starts_
         case when seen.disabled or starting.to_state = 'disabled' then 'disabled' end,
         case when seen.suspended or starting.to_state = 'suspended' then 'suspended' end,
         case when exists (select from usage_entries e where e.site_id = f.site_id and e.clock_suspect
-            and e.at >= f.from_at and e.at < f.until_at and e.received_at <= :cut_off_at) then 'clock_suspect' end,
+            and e.at >= f.from_at and e.at < f.until_at and e.at >= :starts_at and e.at < :ends_at
+            and e.received_at <= :cut_off_at) then 'clock_suspect' end,
         case when exists (select from site_tenures t where t.site_id = f.site_id and t.msp_id <> f.msp_id
             and (t.from_at = f.until_at or t.until_at = f.from_at)) then 'moved' end,
         case when raised.clone_suspected then 'clone_suspected' end,
@@ -74,7 +75,9 @@ async def take_lines(db: AsyncSession, distributor_id: UUID, msp_ids: Sequence[U
     await db.execute(statement, {"distributor_id": distributor_id, **figure_parameters(msp_ids, span)})
 
 
-async def read_lines(db: AsyncSession, distributor_id: UUID, msp_id: UUID, span: Span) -> list[Any]:
-    """Give the lines of one MSP as they would be if the period closed now, by site name."""
-    values = {"distributor_id": distributor_id, **figure_parameters([msp_id], span)}
+async def read_lines(
+    db: AsyncSession, distributor_id: UUID, msp_id: UUID, span: Span, site_ids: Sequence[UUID] | None = None
+) -> list[Any]:
+    """Give the lines of one MSP, or of some of its sites, as if the period closed now, by site name."""
+    values = {"distributor_id": distributor_id, **figure_parameters([msp_id], span, site_ids)}
     return list(await db.execute(text(f"{_LINES} order by k.name, f.site_id"), values))
