@@ -29,7 +29,7 @@ from services.sites import Desk
 from services.sites.heartbeat import ChangesMissing, LineBroken
 from services.usage import FIGURES, UsageEntry, figure_parameters
 from tests.support.clock import START, TestClock
-from tests.support.machine import change, lost
+from tests.support.machine import Machine, change, instant, lost
 from tests.support.world import ZONE, World
 
 APRIL = datetime(2026, 3, 31, 22, tzinfo=UTC)
@@ -235,7 +235,16 @@ async def test_the_figures_of_a_month_in_which_a_site_began_read_one_partition(o
 async def _lived_through(world: World) -> None:
     """Sites of many kinds, from March to July: idle, busy, lost, late, restored, a standalone that is listed."""
     await make_partitions(world)
-    await world.running((4, 5, 6), "Idle")
+    async with world.sessions.begin() as db:
+        who = world.distributor.id
+        now = world.clock()
+        await reports.set_terms(db, who, no_data="last_known", shows_amounts=False, actor="test", now=now)
+    seated = await world.running((4, 5, 1), "Idle")
+    seat = Machine(seated.license_key)
+    await world.activate(seat, product="server_plus", version="5.1")
+    await world.beat(seat, (0, 0, 1))
+    seen = {"n": 2, "at": instant(world.clock()), "seen": [str(seat.installation_id)]}
+    await world.beat(seated, (4, 5, 1), standalones=seen)
     busy = await world.running((1, 0, 0), "Busy")
     lossy = await world.running((1, 1, 1), "Lossy")
     late = await world.running((2, 0, 0), "Late")
@@ -250,6 +259,8 @@ async def _lived_through(world: World) -> None:
     await world.beat(image, (30, 0, 0), resume=True)
     away = [change(2, MAY - timedelta(days=9), (7, 0, 0)), change(3, MAY + timedelta(days=9), (5, 0, 0))]
     await world.beat(late, (5, 0, 0), away)
+    await world.beat(seat, (0, 0, 1))
+    await world.beat(seated, (4, 5, 1))
     await close_at(world, datetime(2026, 6, 30, 22, tzinfo=UTC))
     world.clock.now = datetime(2026, 7, 20, tzinfo=UTC)
 
