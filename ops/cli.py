@@ -14,6 +14,7 @@ import yaml
 from rich.console import Console
 
 from license_api.app import create_app
+from license_api.v1 import heartbeat_door
 from ops import close as ops_close
 from ops import ledger as ops_ledger
 from ops import policy as ops_policy
@@ -60,13 +61,16 @@ _ClockFile = Annotated[Path | None, typer.Option("--clock", hidden=True)]
 def api(clock: _ClockFile = None) -> None:
     """Serve the License API."""
     settings = _ready_settings()
+    made = create_app(settings, _clock(clock))
     uvicorn.run(
-        create_app(settings, _clock(clock)),
+        made,
+        http=heartbeat_door.before(made),
         host=settings.host,
         port=settings.port,
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # the app asks the proxies that are trusted itself
         timeout_graceful_shutdown=20,
     )
 

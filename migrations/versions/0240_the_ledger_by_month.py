@@ -5,7 +5,7 @@ from alembic import op
 from migrations.guards import guard_site_table, unguard
 
 revision = "0240"
-down_revision = "0200"
+down_revision = "0220"
 branch_labels = None
 depends_on = None
 

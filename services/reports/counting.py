@@ -13,7 +13,7 @@ from services.errors import Absent
 from services.reports.billing_tables import BillingTerms
 from services.reports.charging import Counted, Excluded, NoData, Receipts, charge
 from services.reports.tables import Exclusion
-from services.usage import Maker, Period, Span, day_starts, raw_sites, recount, whole_from
+from services.usage import SHORT_BELOW, Maker, Period, Span, day_starts, raw_sites, recount, whole_from
 
 _RECEIPTS = """
 select e.site_id, e.installation_id, e.line, e.n, e.receipt
@@ -50,9 +50,11 @@ async def count_lines(
     async for site in raw_sites(db, msp_id, span, list(by_site)):
         out = excluded.get(site.site_id, [])
         stretches = [(one.from_at, one.until_at) for one in out]
+        # What is left between two zones' month ends when a site, or its MSP, comes over.
+        piece = site.came and site.until_at - site.from_at < SHORT_BELOW
         found = recount(site.lines, site.from_at, site.until_at, days=days, excluded=stretches)
         row = by_site[site.site_id]
-        counted[site.site_id] = charge(row, found, out, no_data=no_data, short=period.short)
+        counted[site.site_id] = charge(row, found, out, no_data=no_data, short=period.short or piece)
     return [counted[row.site_id] for row in rows]
 
 

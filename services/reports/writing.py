@@ -79,7 +79,7 @@ def period_of(closed: ClosedPeriod) -> Period:
 
 def span_of(closed: ClosedPeriod) -> Span:
     """Give the span of which the figures of a closed period were taken."""
-    return Span(closed.starts_at, closed.ends_at, closed.cut_off_at)
+    return Span(closed.starts_at, closed.ends_at, closed.cut_off_at, closed.distributor_id)
 
 
 async def lines_of(db: AsyncSession, report: Report) -> Sequence[ReportLine]:

@@ -6,7 +6,7 @@ The old line stays valid. A restored image speaks on the new line alone; a clone
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.errors import Refusal
@@ -28,16 +28,32 @@ async def resume(db: AsyncSession, beat: Heartbeat, echo: Echo | None, now: date
     named = next((line for line in lines if echo and line.head.line == echo.line), None)
     if echo is not None and named is None and beat.sequence == echo.sequence + 1:
         return await _open_anew(db, beat, echo, lines, None, now)
-    if echo is None or named is None or beat.sequence != echo.sequence + 1:
+    if echo is None or named is None or beat.sequence != echo.sequence + 1 or await _resumed(db, beat):
         broken = named or lines[0]
         return broken, LineBroken(through=broken.head.through, receipt=broken.head.receipt.hex())
     if echo.sequence >= named.head.sequence:
-        return named, decide(beat, echo, named.head, now)
+        return named, await _go_on(db, beat, echo, named, now)
     rows = await db.scalars(select(Line).filter_by(site_id=named.site_id, installation_id=named.installation_id))
     known = {row.line: row for row in rows}
     if not await is_whole_at(db, known, echo.line, echo.through):
         return await _open_anew(db, beat, echo, lines, known[echo.line], now)
     return await _open(db, beat, echo, named, known, now)
+
+
+async def _resumed(db: AsyncSession, beat: Heartbeat) -> bool:
+    """Tell whether this very resume was taken before, by a line that has gone on since: a late duplicate."""
+    own = (Line.site_id == beat.bearer.site_id, Line.installation_id == beat.bearer.installation_id)
+    return bool(await db.scalar(select(exists().where(*own, Line.resumed_nonce == beat.nonce))))
+
+
+async def _go_on(db: AsyncSession, beat: Heartbeat, echo: Echo, named: LockedLine, now: datetime) -> Outcome:
+    """Take a resume that needs no line of its own, since nothing came after its echo."""
+    outcome = decide(beat, echo, named.head, now)
+    if isinstance(outcome, Accepted):
+        row = await db.get_one(Line, named.id)
+        row.resumed_nonce = beat.nonce
+        await db.flush()
+    return outcome
 
 
 async def _open(
@@ -66,7 +82,8 @@ async def _open(
         return named, outcome
     first_at = outcome.new[0].at if outcome.new else now
     base = inherited or (None, None, None)
-    parent.waiting = True  # if it is heard again, this one is a clone of it
+    for one in lines.values():
+        one.waiting = True  # if it is heard again, the new one is a clone of it
     db.add(
         Line(
             site_id=named.site_id,
@@ -100,6 +117,7 @@ async def _open(
             base_server_plus=base[2],
             base_seen=await seen_at(db, lines, echo.line, echo.through),
             opened_at=now,
+            resumed_nonce=beat.nonce,
         )
     )
     await db.flush()
@@ -133,7 +151,8 @@ async def _open_anew(
         parent.waiting = True  # if it is heard again, this one is a clone of it
     base = dict.fromkeys(("base_server", "base_workstation", "base_server_plus", "base_seen"))
     times = {"last_contact_at": now, "renew_lease_at": now, "begins_at": heard_at, "opened_at": now}
-    db.add(Line(**{**copied, **fresh, **nothing, **past, **base, **times, "said_more": False, "waiting": True}))
+    told = {"said_more": False, "waiting": True, "resumed_nonce": beat.nonce}
+    db.add(Line(**{**copied, **fresh, **nothing, **past, **base, **times, **told}))
     await db.flush()
     return _as_opened(lines[0], head, now), outcome
 

@@ -5,14 +5,17 @@ again from the ledger. Months are the distributor's, and tile time.
 """
 
 from services.usage.calendar import (
+    SHORT_BELOW,
     Period,
     UnknownZone,
     day_starts,
     month_period,
     next_period,
+    period_at,
     period_containing,
     zone_data_version,
     zone_info,
+    zones,
 )
 from services.usage.entries import Counts, Entry, PlacedEntry, chain, last_counts
 from services.usage.evidence import count_again, stop_counting
@@ -47,6 +50,7 @@ from services.usage.tables import ContactGap, LedgerArchive, Line, UsageEntry
 
 __all__ = [
     "FIGURES",
+    "SHORT_BELOW",
     "Arrival",
     "ContactGap",
     "Counts",
@@ -91,6 +95,7 @@ __all__ = [
     "next_bound",
     "next_period",
     "partitions",
+    "period_at",
     "period_containing",
     "prepare_archive",
     "raw_sites",
@@ -101,4 +106,5 @@ __all__ = [
     "whole_from",
     "zone_data_version",
     "zone_info",
+    "zones",
 ]

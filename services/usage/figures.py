@@ -2,7 +2,8 @@
 
 How it is made, step by step:
 
-- `spans`: the part of the period in which each site was the MSP's (tenure).
+- `spans`: the part of the period in which each site was the MSP's (tenure), and the MSP the distributor's if one is
+  named: an MSP that comes from another zone's distributor comes within the month.
 - `uncounted`: what is evidence and no more: a Site Manager after another one activated, a seat that has ended.
 - `seen`: each line of those sites, with how far it was known at the cut-off: what a stretch of silence over the
   cut-off left known, else what is known now.
@@ -39,10 +40,15 @@ TYPES = ("server", "workstation", "server_plus")
 
 FIGURES = """
 with spans as (
-    select t.site_id, t.msp_id, greatest(t.from_at, :starts_at) as from_at,
-        least(coalesce(t.until_at, :ends_at), :ends_at) as until_at
+    select t.site_id, t.msp_id, greatest(t.from_at, m.from_at, :starts_at) as from_at,
+        least(t.until_at, m.until_at, :ends_at) as until_at
     from site_tenures t
+    left join msp_tenures m on m.msp_id = t.msp_id and m.distributor_id = :under_id
+        and m.from_at < :ends_at and coalesce(m.until_at, 'infinity') > :starts_at
     where t.msp_id = any(:msp_ids) and t.from_at < :ends_at and coalesce(t.until_at, 'infinity') > :starts_at
+        and (cast(:under_id as uuid) is null or m.msp_id is not null)
+        and greatest(t.from_at, m.from_at) < least(t.until_at, m.until_at, 'infinity')
+        and (cast(:site_ids as uuid[]) is null or t.site_id = any(:site_ids))
 ), uncounted as (
     select site_id, installation_id, range_agg(tstzrange(from_at, coalesce(until_at, 'infinity'))) as stretches
     from uncounted_stretches
@@ -209,11 +215,15 @@ left join known k using (site_id)
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Which figures are wanted: `[starts_at, ends_at)`, from what had been received by `cut_off_at`."""
+    """Which figures are wanted: `[starts_at, ends_at)`, from what had been received by `cut_off_at`.
+
+    With `under_id` only while the MSP was under that distributor.
+    """
 
     starts_at: datetime
     ends_at: datetime
     cut_off_at: datetime
+    under_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,19 +234,23 @@ class SiteFigures:
     peaks: dict[str, tuple[int, datetime]]
 
 
-def figure_parameters(msp_ids: Sequence[UUID], span: Span) -> dict[str, Any]:
-    """Give the parameters of `FIGURES`."""
+def figure_parameters(msp_ids: Sequence[UUID], span: Span, site_ids: Sequence[UUID] | None = None) -> dict[str, Any]:
+    """Give the parameters of `FIGURES`: for all sites of some MSPs, or for some of these."""
     return {
         "msp_ids": list(msp_ids),
+        "site_ids": None if site_ids is None else list(site_ids),
         "starts_at": span.starts_at,
         "ends_at": span.ends_at,
         "cut_off_at": span.cut_off_at,
+        "under_id": span.under_id,
     }
 
 
-async def figures_of(db: AsyncSession, msp_ids: Sequence[UUID], span: Span) -> list[SiteFigures]:
-    """Give the figures of all sites of some MSPs, by site."""
-    rows = await db.execute(text(FIGURES), figure_parameters(msp_ids, span))
+async def figures_of(
+    db: AsyncSession, msp_ids: Sequence[UUID], span: Span, site_ids: Sequence[UUID] | None = None
+) -> list[SiteFigures]:
+    """Give the figures of all sites of some MSPs, or of some of these, by site."""
+    rows = await db.execute(text(FIGURES), figure_parameters(msp_ids, span, site_ids))
     return sorted((_figures(row) for row in rows), key=lambda one: one.site_id)
 
 

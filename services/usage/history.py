@@ -53,7 +53,9 @@ async def days_of(
     while day <= last and (starts_at := first_instant(zone, day)) < now:
         span = Span(starts_at, min(first_instant(zone, day + timedelta(days=1)), now), now)
         archived = archived_before is not None and starts_at < archived_before
-        figures = {one.site_id: one.peaks for one in ([] if archived else await figures_of(db, [msp_id], span))}
+        figures = {
+            one.site_id: one.peaks for one in ([] if archived else await figures_of(db, [msp_id], span, [site_id]))
+        }
         days.append(DayPeaks(day, figures.get(site_id, {})))
         day += timedelta(days=1)
     return days

@@ -59,6 +59,8 @@ class Line(Row):
     # The standalones that it lists from its beginning on, and when its first request came.
     base_seen: Mapped[list[UUID] | None] = mapped_column(ARRAY(PgUuid(as_uuid=True)))
     opened_at: Mapped[datetime | None]
+    # The nonce of the last resume that it took: a late duplicate of it opens no further line.
+    resumed_nonce: Mapped[bytes | None]
 
     __table_args__ = ({"postgresql_with": {"fillfactor": "50"}},)
 
