@@ -12,6 +12,7 @@ DETAILS = (
     N_("The address is no password."),
     N_("The amount must be a sum of this currency, and not zero."),
     N_("The expiry is in the past."),
+    N_("The ledger of this month is archived."),
     N_("The stretch must end after it begins."),
     N_("The tiers of a type begin at 0 and differ."),
     N_("There is no such zone."),

@@ -37,11 +37,20 @@ class Group:
 GROUPS = (
     Group(
         N_("Operations"),
-        (Room(N_("Sites"), "/sites", Right.SITES_READ),),
+        (
+            Room(N_("Needs you"), "/", Right.SITES_READ),
+            Room(N_("Sites"), "/sites", Right.SITES_READ),
+        ),
     ),
     Group(
         N_("Accounts"),
-        (Room(N_("Reports"), "/reports", Right.REPORTS_READ),),
+        (
+            Room(N_("Reports"), "/reports", Right.REPORTS_READ),
+            Room(N_("Disputes"), "/disputes", Right.REPORTS_READ),
+            Room(N_("Voids"), "/voids", Right.REPORTS_READ),
+            Room(N_("Statements"), "/statements", Right.REPORTS_READ, _ABOVE),
+            Room(N_("Prices"), "/prices", Right.REPORTS_READ, _ABOVE),
+        ),
     ),
     Group(
         N_("Programme"),

@@ -94,7 +94,7 @@ async def register(db: AsyncSession, vault: Vault, now: datetime) -> None:
 async def verify(db: AsyncSession, mail: Path, now: datetime) -> None:
     """Have them follow the link of their letters."""
     for one in APPLICANTS:
-        await partners.verify_registration(db, token=token_for(mail, one.email), now=now)
+        await partners.verify_registration(db, token=token_for(mail, one.email), origin=partners.Origin(), now=now)
 
 
 async def publish(db: AsyncSession, staff: Staff, now: datetime) -> None:

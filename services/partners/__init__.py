@@ -6,7 +6,6 @@ rows of its own chain for its own interval, and a stranger's row does not exist 
 
 from services.partners.audit import audit_log, names_of_actors, note
 from services.partners.directory import (
-    AlreadyMoving,
     TerritoryTaken,
     appointed,
     change_distributor,
@@ -15,12 +14,13 @@ from services.partners.directory import (
     distributor_for,
     distributors,
     may_change,
-    move_msp,
     msps,
+    names_of_msps,
     one_distributor,
     one_msp,
 )
 from services.partners.documents import DocumentKind, Draft, VersionTaken, documents, in_force, one_document, publish
+from services.partners.handing_over import AlreadyMoving, close_distributor, move_msp
 from services.partners.idempotency import (
     IdempotencyKeyReused,
     KeptAnswer,
@@ -79,6 +79,7 @@ from services.partners.principal import (
 )
 from services.partners.profiles import Profile, profile_of
 from services.partners.register import (
+    DistributorClosed,
     MspNotApproved,
     MspSuspended,
     NameTaken,
@@ -88,6 +89,7 @@ from services.partners.register import (
     begin_site_tenure,
     distributor_of,
     msps_of,
+    msps_with_sites,
     pass_site_tenure,
 )
 from services.partners.registration import (
@@ -156,6 +158,7 @@ from services.partners.users import (
     user_of,
     users_of,
 )
+from services.partners.zones import Zones, change_zone, zone_at, zones_of, zones_of_each
 
 __all__ = [
     "KNOBS",
@@ -172,6 +175,7 @@ __all__ = [
     "CodeNeeded",
     "CodeWrong",
     "Distributor",
+    "DistributorClosed",
     "DocumentKind",
     "Draft",
     "EmailTaken",
@@ -214,6 +218,7 @@ __all__ = [
     "UserSession",
     "VersionTaken",
     "WrongPartner",
+    "Zones",
     "accept_invitation",
     "add_distributor",
     "add_msp",
@@ -233,8 +238,10 @@ __all__ = [
     "change_password",
     "change_self",
     "change_user",
+    "change_zone",
     "check_values",
     "claim_idempotency_key",
+    "close_distributor",
     "close_msp",
     "confirm_session",
     "confirm_totp",
@@ -259,7 +266,9 @@ __all__ = [
     "move_msp",
     "msps",
     "msps_of",
+    "msps_with_sites",
     "names_of_actors",
+    "names_of_msps",
     "network_of",
     "next_spread_at",
     "next_to_spread",
@@ -311,4 +320,7 @@ __all__ = [
     "visible_to",
     "withdraw_invitation",
     "withdraw_replacement",
+    "zone_at",
+    "zones_of",
+    "zones_of_each",
 ]

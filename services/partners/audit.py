@@ -1,6 +1,6 @@
 """The audit log: who did what, when, from where; readable by the partners it concerns, changed by nobody."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -72,7 +72,7 @@ async def _distributor(db: AsyncSession, msp_id: UUID | None, now: datetime) -> 
         return None
 
 
-async def names_of_actors(db: AsyncSession, caller: Principal, actors: Sequence[str]) -> Mapping[str, str]:
+async def names_of_actors(db: AsyncSession, caller: Principal, actors: Collection[str]) -> Mapping[str, str]:
     """Give the names of those actors that are people of the caller's own partner, or of anybody for the vendor."""
     wanted = {found: actor for actor in set(actors) if (found := read("user", actor)) is not None}
     query = select(User.id, User.name).where(User.id.in_(wanted), User.name != "")

@@ -1,6 +1,7 @@
 """The calendar: months as the distributor's wall clock has them, kept as UTC instants that tile time."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
@@ -118,6 +119,18 @@ def period_containing(zone: str, instant: datetime) -> Period:
     if instant >= first_instant(zone, _next_first(first)):
         first = _next_first(first)
     return month_period(zone, first.isoformat()[:7])
+
+
+def period_at(zones: Sequence[tuple[datetime, str]], instant: datetime) -> Period:
+    """The period that holds an instant, where a zone takes another's place: each with its first instant, in order.
+
+    The first holds from ever. A period ends where the next zone begins, so that no instant is lost or counted twice.
+    """
+    number = max((number for number, (from_at, _) in enumerate(zones) if from_at <= instant), default=0)
+    month = period_containing(zones[number][1], instant)
+    starts_at = max(month.starts_at, zones[number][0]) if number else month.starts_at
+    ends_at = min([month.ends_at, *(from_at for from_at, _ in zones[number + 1 :])])
+    return Period(month.month, month.zone, starts_at, ends_at)
 
 
 def next_period(period: Period, zone: str | None = None) -> Period:

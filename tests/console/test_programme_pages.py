@@ -42,7 +42,7 @@ async def registered(world: World, client: httpx.AsyncClient, company: str = "Br
     mailbox = Mailbox()
     await deliver_letters(world, mailbox)
     async with world.sessions.begin() as db:
-        await partners.verify_registration(db, token=mailbox.token(), now=world.clock())
+        await partners.verify_registration(db, token=mailbox.token(), origin=partners.Origin(), now=world.clock())
         [row] = await partners.registrations(db, undecided=True, after=None, limit=5)
         return ids.show("registration", row.id)
 
