@@ -81,7 +81,8 @@ async def change(distributor_id: str, visit: SignedIn) -> Response:
             await visit.attempt(partners.change_distributor(visit.db, visit.principal, row, values, visit.now))
         if visit.form.right:
             return visit.go(f"{_HERE}/{distributor_id}", N_("The change is made."))
-    return visit.page("partners/distributor.html", row=row)
+    # Read again: what a refused change had touched is expired.
+    return visit.page("partners/distributor.html", row=await _one(visit, distributor_id))
 
 
 async def _appoint(visit: Signed, wanted: NewDistributor) -> Distributor:

@@ -161,6 +161,9 @@ async def test_a_distributor_is_appointed_for_countries_that_are_nobody_s(world:
     assert "ES, PT" in text_of(await pages.get(here))
     taken = await pages.post("/distributors", name="Lusitania", zone="Europe/Lisbon", territory="PT", language="en")
     assert "Another distributor has one of these countries." in text_of(taken)
+    await world.another_distributor("Distribution")
+    named = await pages.post(here, name="Distribution", territory="ES", email="x@iberia.example", language="en")
+    assert "Another partner has this name." in text_of(named)
     await pages.post(here, name="Iberia", territory="ES", email="x@iberia.example", language="en")
     assert "x@iberia.example" in (await pages.get("/distributors")).text
 
