@@ -13,6 +13,7 @@ from license_api.console.visit import Signed, SignedIn
 from license_api.v1.distributors import DistributorChange, NewDistributor
 from license_api.v1.pages import cursor, named
 from services import ids, partners, usage
+from services.errors import Invalid
 from services.partners import Distributor, PartnerKind, Right
 
 router = APIRouter(prefix="/distributors", route_class=PageRoute)
@@ -80,10 +81,13 @@ async def change(distributor_id: str, visit: SignedIn) -> Response:
             await visit.attempt(partners.change_distributor(visit.db, visit.principal, row, values, visit.now))
         if visit.form.right:
             return visit.go(f"{_HERE}/{distributor_id}", N_("The change is made."))
-    return visit.page("partners/distributor.html", row=row)
+    # Read again: what a refused change had touched is expired.
+    return visit.page("partners/distributor.html", row=await _one(visit, distributor_id))
 
 
 async def _appoint(visit: Signed, wanted: NewDistributor) -> Distributor:
+    if wanted.zone not in usage.zones():
+        raise Invalid("There is no such zone.", pointer="/zone")
     row = await partners.add_distributor(visit.db, name=wanted.name, zone=wanted.zone, now=visit.now)
     for name, value in wanted.model_dump(exclude={"name", "zone"}).items():
         setattr(row, name, value)

@@ -86,7 +86,8 @@ async def change_msp(msp_id: str, visit: SignedIn) -> Response:
             await visit.attempt(partners.change_msp(visit.db, visit.principal, msp, values, visit.now))
         if visit.form.right:
             return visit.go(f"{_HERE}/{msp_id}", N_("The change is made."))
-    return await _page(visit, one)
+    # Read again: what a refused change had touched is expired.
+    return await _page(visit, await _one(visit, msp_id))
 
 
 @router.get("/{msp_id}/suspend")
