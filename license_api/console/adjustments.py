@@ -22,6 +22,7 @@ from services.usage import Three
 
 router = APIRouter(prefix="/reports/{report_id}/lines/{site_id}", route_class=PageRoute)
 Signed_ = Annotated[int, Field(ge=-COUNT_MAX, le=COUNT_MAX)]
+_OWN = ("This changes nothing.",)
 _LATE_PAGE, _ADJUST_PAGE = "adjustments/late_usage.html", "adjustments/adjust.html"
 
 
@@ -51,6 +52,7 @@ async def adjust(report_id: str, site_id: str, visit: SignedIn) -> Response:
         if await once.done_before(visit):
             return visit.go(address, said)
         await visit.attempt(_adjust(visit, report_id, site_id, given))
+        _say_which(visit, given)
     if visit.form.right:
         return visit.go(address, said)
     return await _page(visit, _ADJUST_PAGE, report_id, site_id, PartnerKind.DISTRIBUTOR, PartnerKind.VENDOR)
@@ -75,6 +77,16 @@ async def approve_late(report_id: str, site_id: str, visit: SignedIn) -> Respons
             f"/reports/{report_id}/lines/{site_id}", N_("What came too late is charged in the next report.")
         )
     return await _page(visit, _LATE_PAGE, report_id, site_id, PartnerKind.DISTRIBUTOR)
+
+
+def _say_which(visit: Signed, given: Adjustment) -> None:
+    """Say what was refused in a text of the catalogue."""
+    if visit.form.refusal is not None and not any((given.server, given.workstation, given.server_plus)):
+        visit.form.mistake("server", N_("This changes nothing."))
+        visit.form.refusal = None
+    for name in TYPES:
+        if name in visit.form.errors and visit.form.errors[name] not in _OWN:
+            visit.form.mistake(name, N_("No more can be taken back than was charged."))
 
 
 async def _adjust(visit: Signed, report_id: str, site_id: str, given: Adjustment) -> None:

@@ -102,6 +102,10 @@ def _tiers(visit: Signed) -> dict[str, list[reports.Tier]]:
                 visit.form.mistake(f"{name}_price_{row}", N_("This is no price."))
             else:
                 found.setdefault(name, []).append(tier)
+    for name, own in found.items():
+        units = [tier.from_units for tier in own]
+        if 0 not in units or len(set(units)) < len(units):
+            visit.form.mistake(f"{name}_price_0", N_("The tiers of a type begin at 0 and differ."))
     if not found:
         visit.form.mistake("server_price_0", N_("Please give a price at least for one type."))
     return found

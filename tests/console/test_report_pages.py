@@ -188,7 +188,7 @@ async def test_an_adjustment_whose_form_is_sent_twice_is_one(world: World, app: 
     assert said.count("“concordato”") == 1
     assert "the next report" in said
     refused = await pages.post(f"{at.line}/adjust", **fields | {"server": "-9", "once": "another"})
-    assert "No more than 8 can be taken back." in text_of(refused)
+    assert "No more can be taken back than was charged." in text_of(refused)
     await pages.client.aclose()
 
 
