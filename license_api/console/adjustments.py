@@ -8,13 +8,13 @@ from pydantic import Field
 from starlette.responses import Response
 
 from license_api.console import once
-from license_api.console.disputes import Answer
+from license_api.console.disputes import Answer, Reason
 from license_api.console.flags import TYPES
 from license_api.console.language import N_
 from license_api.console.report_lines import line_in
 from license_api.console.route import PageRoute
 from license_api.console.visit import Signed, SignedIn
-from license_api.v1.fields import COUNT_MAX, Message, Name
+from license_api.v1.fields import COUNT_MAX, Message
 from license_api.v1.pages import named
 from services import partners, reports
 from services.partners import PartnerKind, Right
@@ -32,7 +32,7 @@ class Adjustment(Message):
     server: Signed_
     workstation: Signed_
     server_plus: Signed_
-    reason: Name
+    reason: Reason
 
 
 @router.get("/adjust")

@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from license_api.console import answers, once
+from license_api.console.disputes import Reason
 from license_api.console.flags import ORIGINS, TYPES, people
 from license_api.console.language import N_
 from license_api.console.route import PageRoute
@@ -37,7 +38,7 @@ class WrongPrice(Message):
     """A signed amount, and why."""
 
     amount: SumText
-    reason: Name
+    reason: Reason
 
 
 @router.get("")

@@ -199,11 +199,14 @@ async def test_a_void_is_asked_for_by_the_visitor_s_wall_clock_and_granted(world
     form = f"/reports/this-month/{ids.show('msp', world.msp.id)}/lines/{ids.show('site', at.hotel.site_id)}/void"
     wrong = await ours.post(form, from_at="2026-05-01T07:00", until_at="2026-05-01T06:00", reason="errore")
     assert (wrong.status_code, "must end after it begins" in text_of(wrong)) == (422, True)
-    asked = await ours.post(form, from_at="2026-05-01T06:30", until_at="2026-05-01T07:00", reason="errore")
+    odd = await ours.post(form, from_at="0001-05-01T07:00", until_at="9999-12-31T23:59", reason="errore")
+    assert (odd.status_code, "cannot be taken" in text_of(odd)) == (422, True)
+    asked = await ours.post(form, from_at="2026-05-01T06:30", until_at="2026-05-01T07:00", reason="errore,\r\nun'ora")
     assert asked.status_code == 303
     theirs = await pages_of(app, world, await someone(world, PartnerKind.DISTRIBUTOR))
     said = await theirs.get(asked.headers["location"])
     assert '2026-05-01T04:30:00Z"' in said.text
+    assert (await theirs.post(asked.headers["location"], reason="certo")).status_code == 422
     granted = await theirs.post(asked.headers["location"], granted="yes", reason="certo")
     assert granted.status_code == 303
     assert "Granted" in text_of(await ours.get("/voids"))
