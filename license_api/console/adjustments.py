@@ -49,9 +49,7 @@ async def adjust(report_id: str, site_id: str, visit: SignedIn) -> Response:
     given, address = visit.form.read(Adjustment), f"/reports/{report_id}/lines/{site_id}"
     said = N_("The line is adjusted: the MSP's next report holds it.")
     if given is not None:
-        if await once.done_before(visit):
-            return visit.go(address, said)
-        await visit.attempt(_adjust(visit, report_id, site_id, given))
+        await once.attempt(visit, _adjust(visit, report_id, site_id, given))
         _say_which(visit, given)
     if visit.form.right:
         return visit.go(address, said)
@@ -134,5 +132,5 @@ async def _page(visit: Signed, template: str, report_id: str, site_id: str, *kin
     }
     return visit.page(
         template, row=row, facts=facts, types=TYPES, so_far=so_far, report_id=report_id, site_id=site_id,
-        once=visit.form.get(once.FIELD) or once.name(),
+        once=once.name(),
     )  # fmt: skip

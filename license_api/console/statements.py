@@ -118,9 +118,7 @@ async def correct_price(statement_id: str, msp_id: str, visit: SignedIn) -> Resp
     address, said = f"/statements/{statement_id}/msps/{msp_id}", N_("The next statement holds this correction.")
     given = _given(visit, WrongPrice, amount=visit.form.get("amount").replace(",", ".").replace("−", "-"))
     if given is not None:
-        if await once.done_before(visit):
-            return visit.go(address, said)
-        await visit.attempt(_correct(visit, statement_id, msp_id, given))
+        await once.attempt(visit, _correct(visit, statement_id, msp_id, given))
         if "amount" in visit.form.errors:
             visit.form.mistake("amount", N_("The amount must be a sum of this currency, and not zero."))
     if visit.form.right:
@@ -173,7 +171,7 @@ async def _msp_page(visit: Signed, statement_id: str, msp_id: str) -> Response:
         corrections=corrections, types=TYPES, origins=ORIGINS, statement_id=statement_id, msp_id=msp_id, may=may,
         who=await people(visit, [one.actor for one in corrections]),
         contested=[line for line in found.document["contested"] if line["msp"] == stated["msp"]],
-        once=visit.form.get(once.FIELD) or once.name(), today=visit.now.astimezone(visit.zone).date().isoformat(),
+        once=once.name(), today=visit.now.astimezone(visit.zone).date().isoformat(),
     )  # fmt: skip
 
 

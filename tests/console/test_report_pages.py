@@ -187,7 +187,8 @@ async def test_an_adjustment_whose_form_is_sent_twice_is_one(world: World, app: 
     said = text_of(await pages.get(at.line))
     assert said.count("“concordato”") == 1
     assert "the next report" in said
-    refused = await pages.post(f"{at.line}/adjust", **fields | {"server": "-9", "once": "another"})
+    for _ in range(2):
+        refused = await pages.post(f"{at.line}/adjust", **fields | {"server": "-9", "once": "another"})
     assert "No more can be taken back than was charged." in text_of(refused)
     await pages.client.aclose()
 
