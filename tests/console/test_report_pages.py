@@ -68,7 +68,7 @@ async def test_a_line_shows_the_change_that_made_its_peak_its_receipt_and_what_i
     pages = await pages_of(app, world, await someone(world))
     answer = await pages.get(at.line)
     said = text_of(answer)
-    assert "Peak of 9, first reached 26 Apr 2026" in said
+    assert "Peak of 9, first reached 27 Apr 2026" in said
     assert "6 active at the peak" in said
     assert "backup01 Site Manager" in said
     headers = {"Authorization": f"Bearer {pages.secret}"}
