@@ -142,17 +142,14 @@ async def months(db: AsyncSession, caller: Principal) -> Sequence[str]:
 
 async def sums_of_month(db: AsyncSession, caller: Principal, month: str) -> tuple[int, Three, int]:
     """Give how many of the caller's reports a month has, what they charge by type, and their corrections' sum."""
-    own = partners.visible_chain(caller, Charge.msp_id, Charge.distributor_id)
-    theirs = and_(Charge.report_id == Report.id, Report.issued_at.is_not(None), own)
+    period = (Report.distributor_id == ClosedPeriod.distributor_id) & (Report.starts_at == ClosedPeriod.starts_at)
+    own = partners.visible_chain(caller, Report.msp_id, Report.distributor_id)
     query = (
         select(func.count(Report.id.distinct()), *_sums())
         .select_from(ClosedPeriod)
-        .join(
-            Report,
-            (Report.distributor_id == ClosedPeriod.distributor_id) & (Report.starts_at == ClosedPeriod.starts_at),
-        )
-        .join(Charge, theirs)
-        .where(ClosedPeriod.month == month)
+        .join(Report, period)
+        .outerjoin(Charge, Charge.report_id == Report.id)
+        .where(ClosedPeriod.month == month, Report.issued_at.is_not(None), own)
     )
     row: Any = (await db.execute(query)).one()
     return row[0], row[1:4], row[4]
