@@ -171,13 +171,15 @@ async def opened(db: AsyncSession, caller: Principal, report_id: UUID, now: date
     return OpenedReport(shelved, json.loads(document or b"{}"), digest or b"", [StoredForm(*one) for one in forms])
 
 
-async def month_before(db: AsyncSession, caller: Principal, msp_id: UUID, starts_at: datetime) -> list[Before]:
-    """Give what an MSP's last report before an instant charged, site by site; empty if there was none."""
+async def month_before(
+    db: AsyncSession, caller: Principal, msp_id: UUID, starts_at: datetime, site_ids: Sequence[UUID] | None = None
+) -> list[Before]:
+    """Give what an MSP's last report before an instant charged, for all sites or some; empty if there was none."""
     last = _issued(caller, msp_id).where(Report.starts_at < starts_at).order_by(Report.starts_at.desc()).limit(1)
     report_id = await db.scalar(last)
     if report_id is None:
         return []
-    rows = await db.execute(
+    query = (
         select(Charge.site_id, ReportLine.name, *_TYPES)
         .join(
             ReportLine,
@@ -187,7 +189,9 @@ async def month_before(db: AsyncSession, caller: Principal, msp_id: UUID, starts
         )
         .where(Charge.report_id == report_id, Charge.origin == "report")
     )
-    return [Before(row[0], row[1], (row[2], row[3], row[4])) for row in rows]
+    if site_ids is not None:
+        query = query.where(Charge.site_id.in_(site_ids))
+    return [Before(row[0], row[1], (row[2], row[3], row[4])) for row in await db.execute(query)]
 
 
 async def month_by_month(db: AsyncSession, caller: Principal, msp_id: UUID, until: datetime) -> list[MonthSum]:
