@@ -104,7 +104,7 @@ def _tiers(visit: Signed) -> dict[str, list[reports.Tier]]:
         begins = [tier.from_units for tier in own]
         if 0 not in begins or len(set(begins)) < len(begins):
             visit.form.mistake(f"{name}_price_0", N_("The tiers of a type begin at 0 and differ."))
-    if not found:
+    if not found and visit.form.right:
         visit.form.mistake("server_price_0", N_("Please give a price at least for one type."))
     return found
 
