@@ -22,7 +22,6 @@ from services.usage import Three
 
 router = APIRouter(prefix="/reports/{report_id}/lines/{site_id}", route_class=PageRoute)
 Signed_ = Annotated[int, Field(ge=-COUNT_MAX, le=COUNT_MAX)]
-_OWN = ("This changes nothing.",)
 _LATE_PAGE, _ADJUST_PAGE = "adjustments/late_usage.html", "adjustments/adjust.html"
 
 
@@ -50,7 +49,7 @@ async def adjust(report_id: str, site_id: str, visit: SignedIn) -> Response:
     said = N_("The line is adjusted: the MSP's next report holds it.")
     if given is not None:
         await once.attempt(visit, _adjust(visit, report_id, site_id, given))
-        _say_which(visit, given)
+        _say_which(visit)
     if visit.form.right:
         return visit.go(address, said)
     return await _page(visit, _ADJUST_PAGE, report_id, site_id, PartnerKind.DISTRIBUTOR, PartnerKind.VENDOR)
@@ -77,13 +76,10 @@ async def approve_late(report_id: str, site_id: str, visit: SignedIn) -> Respons
     return await _page(visit, _LATE_PAGE, report_id, site_id, PartnerKind.DISTRIBUTOR)
 
 
-def _say_which(visit: Signed, given: Adjustment) -> None:
-    """Say what was refused in a text of the catalogue."""
-    if visit.form.refusal is not None and not any((given.server, given.workstation, given.server_plus)):
-        visit.form.mistake("server", N_("This changes nothing."))
-        visit.form.refusal = None
+def _say_which(visit: Signed) -> None:
+    """Say in a text of the catalogue what of a change was refused."""
     for name in TYPES:
-        if name in visit.form.errors and visit.form.errors[name] not in _OWN:
+        if name in visit.form.errors:
             visit.form.mistake(name, N_("No more can be taken back than was charged."))
 
 

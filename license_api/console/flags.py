@@ -94,7 +94,7 @@ def flag(code: str) -> Flag:
 async def people(visit: Signed, actors: Iterable[str | None]) -> dict[str | None, str]:
     """Give how those who decided are named: one's own people by name, others as another partner's."""
     every = {actor for actor in actors if actor}
-    known = await partners.people_named(visit.db, visit.principal, every)
+    known = await partners.names_of_actors(visit.db, visit.principal, every)
     return {None: "–", **{actor: known.get(actor) or _stranger(actor) for actor in every}}
 
 

@@ -53,7 +53,7 @@ async def show_line(report_id: str, site_id: str, visit: SignedIn) -> Response:
         case=next(iter(cases), None), may=_may(visit, row),
         dispute_within=reports.DISPUTE_WITHIN,
         before=next((sum(one.charged) for one in before), None),
-        **await explained(visit, site, facts, found.document, evidence, until=visit.now, later=later),
+        **await explained(visit, site, facts, found.document, evidence.peaks, until=visit.now, later=later),
     )  # fmt: skip
 
 

@@ -3,19 +3,30 @@
 from fastapi import APIRouter
 
 from license_api.console import (
+    account,
     adjustments,
     disputes,
+    distributors,
+    documents,
     excuses,
     first_page,
+    held_sweeps,
     issued_reports,
+    msps,
     own_sites,
+    own_tokens,
+    people,
+    policies,
     price_lists,
+    records,
+    registrations,
     report_lines,
     second_factor,
     signing_in,
     statements,
     this_month,
     voids,
+    webhooks,
 )
 
 ROOMS: tuple[APIRouter, ...] = (
@@ -32,4 +43,15 @@ ROOMS: tuple[APIRouter, ...] = (
     excuses.router,
     statements.router,
     price_lists.router,
+    msps.router,
+    distributors.router,
+    registrations.router,
+    held_sweeps.router,
+    policies.router,
+    documents.router,
+    people.router,
+    own_tokens.router,
+    webhooks.router,
+    records.router,
+    account.router,
 )

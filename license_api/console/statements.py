@@ -119,8 +119,6 @@ async def correct_price(statement_id: str, msp_id: str, visit: SignedIn) -> Resp
     given = _given(visit, WrongPrice, amount=visit.form.get("amount").replace(",", ".").replace("−", "-"))
     if given is not None:
         await once.attempt(visit, _correct(visit, statement_id, msp_id, given))
-        if "amount" in visit.form.errors:
-            visit.form.mistake("amount", N_("The amount must be a sum of this currency, and not zero."))
     if visit.form.right:
         return visit.go(address, said)
     return await _msp_page(visit, statement_id, msp_id)

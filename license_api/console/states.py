@@ -26,6 +26,10 @@ STATES = {
     "disabled": State(N_("Disabled"), "stop", "bad"),
     "suspended": State(N_("Suspended"), "pause", "warn"),
     "revoked": State(N_("Revoked"), "cross", "bad"),
+    # Of an MSP.
+    "msp_approved": State(N_("Approved"), "check", "good"),
+    "msp_suspended": State(N_("Suspended"), "pause", "warn"),
+    "msp_closed": State(N_("Closed"), "cross", "quiet"),
     # Of a site, beside its liveness.
     "clone_suspected": State(N_("Clone suspected"), "twins", "bad"),
     "implausible": State(N_("Implausible figures"), "alert", "warn"),

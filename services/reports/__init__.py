@@ -64,9 +64,10 @@ from services.reports.docket import (
     one_void,
     site_seen,
     voids,
+    waiting_disputes,
 )
 from services.reports.document import Document, compose, write
-from services.reports.evidence import PeakEvidence, evidence_of, machines_of
+from services.reports.evidence import LineEvidence, PeakEvidence, RaisedFlag, evidence_of, machines_of
 from services.reports.forms import MEDIA_TYPES, render
 from services.reports.inspection import Inspected, dry_run, explain, held, take_again
 from services.reports.last_day import distributors_on_last_day, tell_next
@@ -74,6 +75,7 @@ from services.reports.letters import files_with
 from services.reports.outlook import Foreseen, Outlook, line_so_far, outlook, sites_by_name
 from services.reports.price_lists import correct_price, record_invoice, set_prices, set_terms, statement_of
 from services.reports.pricing import Tier, rounded, show_price
+from services.reports.retention import needing
 from services.reports.schemas import SCHEMAS
 from services.reports.statement_forms import render_statement
 from services.reports.stating import Unfiled, file_statement, next_unfiled, settled, state, statement_files, unstated
@@ -101,12 +103,14 @@ __all__ = [
     "Inspected",
     "IssuedReport",
     "LateUsageOpen",
+    "LineEvidence",
     "NotYetForVendor",
     "OpenedDispute",
     "Outlook",
     "PeakEvidence",
     "PeriodClosed",
     "PeriodSettled",
+    "RaisedFlag",
     "SetPrices",
     "StatedMonth",
     "Stretch",
@@ -145,6 +149,7 @@ __all__ = [
     "line_of",
     "line_so_far",
     "machines_of",
+    "needing",
     "next_close_at",
     "next_unfiled",
     "next_unissued",
@@ -180,6 +185,7 @@ __all__ = [
     "unfinished",
     "unstated",
     "voids",
+    "waiting_disputes",
     "with_tiers",
     "withdraw_excuse",
     "write",

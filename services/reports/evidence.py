@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import and_, false, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services import sites
 from services.partners import Principal
 from services.reports.charging import Counted
 from services.reports.counting import count_lines
@@ -49,6 +50,23 @@ class PeakEvidence:
 
 
 @dataclass(frozen=True, slots=True)
+class RaisedFlag:
+    """A flag of the line that somebody raised, since when it is up, and what was found."""
+
+    flag: str
+    since: datetime
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class LineEvidence:
+    """The evidence of a line: of its peaks, and of the flags that a finding raised."""
+
+    peaks: Sequence[PeakEvidence]
+    flags: Sequence[RaisedFlag]
+
+
+@dataclass(frozen=True, slots=True)
 class Machine:
     """A machine whose reports made a line: `manages` is a Site Manager, else a standalone."""
 
@@ -56,12 +74,16 @@ class Machine:
     manages: bool
 
 
-async def evidence_of(db: AsyncSession, principal: Principal, report_id: UUID, site_id: UUID) -> list[PeakEvidence]:
+async def evidence_of(db: AsyncSession, principal: Principal, report_id: UUID, site_id: UUID) -> LineEvidence:
     """Give the evidence of one line of an issued report; raises `Absent` also for a stranger's."""
     row = await line_of(db, principal, report_id, site_id)
     closed = await db.get_one(ClosedPeriod, (row.distributor_id, row.starts_at))
     [counted] = await count_lines(db, row.msp_id, row.distributor_id, period_of(closed), span_of(closed), [row])
-    return await evidence_in(db, counted, closed.cut_off_at)
+    peaks = await evidence_in(db, counted, closed.cut_off_at)
+    found = await sites.flags_in(db, site_id, start=closed.starts_at, end=closed.ends_at, by=closed.cut_off_at)
+    return LineEvidence(
+        peaks, [RaisedFlag(one.flag, one.from_at, one.detail) for one in found if one.flag in row.flags]
+    )
 
 
 async def evidence_in(db: AsyncSession, counted: Counted, cut_off_at: datetime) -> list[PeakEvidence]:

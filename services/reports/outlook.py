@@ -21,7 +21,7 @@ from services.reports.charging import Counted, Excluded
 from services.reports.counting import count_lines, exclusions
 from services.reports.evidence import PeakEvidence, evidence_in
 from services.reports.lines import read_lines
-from services.usage import Period, Span, Three, period_containing
+from services.usage import Period, Span, Three, period_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,9 @@ async def present_month(db: AsyncSession, caller: Principal, msp_id: UUID, now: 
     if caller.kind is PartnerKind.DISTRIBUTOR and caller.partner_id != distributor_id:
         raise Absent
     distributor = await db.get_one(Distributor, distributor_id)
-    period = period_containing(distributor.zone, now)
-    return PresentMonth(msp, distributor, period, Span(period.starts_at, min(period.ends_at, now), now))
+    period = period_at(await partners.zones_of(db, distributor_id), now)
+    span = Span(period.starts_at, min(period.ends_at, now), now, distributor_id)
+    return PresentMonth(msp, distributor, period, span)
 
 
 async def outlook(
