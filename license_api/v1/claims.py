@@ -43,10 +43,19 @@ class PeakEvidenceShown(Said):
     entries: list[EntryShown]
 
 
+class RaisedFlagShown(Said):
+    """A flag of the line that a finding raised. No figure changes by it."""
+
+    flag: str
+    since: Instant
+    detail: str
+
+
 class Evidence(Said):
     """The evidence of a report's line."""
 
     items: list[PeakEvidenceShown]
+    flags: list[RaisedFlagShown]
 
 
 class NewDispute(Message):
@@ -95,7 +104,8 @@ async def get_evidence(report_id: str, site_id: str, caller: Caller, db: Db) -> 
     """For each peak the change that made it, with those around it and their receipts."""
     caller.require(Right.REPORTS_READ)
     found = await reports.evidence_of(db, caller, named("report", report_id), named("site", site_id))
-    return Evidence(items=[_peak(one) for one in found])
+    flags = [RaisedFlagShown(flag=one.flag, since=one.since, detail=one.detail) for one in found.flags]
+    return Evidence(items=[_peak(one) for one in found.peaks], flags=flags)
 
 
 @router.post(

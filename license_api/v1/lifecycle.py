@@ -11,11 +11,11 @@ from license_api.noted import noted
 from license_api.once import Once, OnceRoute
 from license_api.problems import described
 from license_api.v1.fields import Instant, KeyIdText, Message, Name, Said, SiteIdText
-from license_api.v1.keys import KeyIssued, KeyShown, key_fields
+from license_api.v1.keys import KeyIssued, KeyShown, key_shown
 from license_api.v1.pages import named
 from services import ids, keys, partners, sites
 from services.errors import Absent, BodyTooLarge
-from services.keys import Key, KeyAlreadyRotated, KeyRevokedForGood
+from services.keys import KeyAlreadyRotated, KeyRevokedForGood
 from services.partners import FreshSignInNeeded, IdempotencyKeyReused, Right, WrongPartner
 from services.sites import RejectedTooLate
 
@@ -109,7 +109,8 @@ class Seats(Said):
 async def suspend_key(key_id: str, body: Why, caller: Caller, db: Db, now: Now) -> KeyShown:
     """No new agents; backups go on until the lease in hand ends; restore never stops."""
     site_id = await _site(db, caller, key_id)
-    return _shown(await sites.orders.suspend(db, site_id, reason=body.reason, actor=caller.actor, now=now))
+    key = await sites.orders.suspend(db, site_id, reason=body.reason, actor=caller.actor, now=now)
+    return await key_shown(db, key, now)
 
 
 @router.post(
@@ -121,7 +122,8 @@ async def suspend_key(key_id: str, body: Why, caller: Caller, db: Db, now: Now) 
 )
 async def resume_key(key_id: str, caller: Caller, db: Db, now: Now) -> KeyShown:
     """The site is told with its next heartbeat."""
-    return _shown(await sites.orders.resume(db, await _site(db, caller, key_id), actor=caller.actor, now=now))
+    key = await sites.orders.resume(db, await _site(db, caller, key_id), actor=caller.actor, now=now)
+    return await key_shown(db, key, now)
 
 
 @router.post(
@@ -134,7 +136,8 @@ async def resume_key(key_id: str, caller: Caller, db: Db, now: Now) -> KeyShown:
 async def revoke_key(key_id: str, body: Why, caller: Caller, db: Db, now: Now) -> KeyShown:
     """It counts until the site has been told, at the latest until its lease ends. Restore never stops."""
     site_id = await _site(db, caller, key_id, grave=True)
-    return _shown(await sites.orders.revoke(db, site_id, reason=body.reason, actor=caller.actor, now=now))
+    key = await sites.orders.revoke(db, site_id, reason=body.reason, actor=caller.actor, now=now)
+    return await key_shown(db, key, now)
 
 
 @router.post(
@@ -146,7 +149,8 @@ async def revoke_key(key_id: str, body: Why, caller: Caller, db: Db, now: Now) -
 )
 async def release_key(key_id: str, caller: Caller, db: Db, now: Now) -> KeyShown:
     """For new hardware. The old Site Manager goes on, and counts, until the next one activates."""
-    return _shown(await sites.orders.release(db, await _site(db, caller, key_id), actor=caller.actor, now=now))
+    key = await sites.orders.release(db, await _site(db, caller, key_id), actor=caller.actor, now=now)
+    return await key_shown(db, key, now)
 
 
 @router.post(
@@ -162,7 +166,7 @@ async def rotate_key(key_id: str, body: Replaced, caller: Caller, db: Db, now: N
     key, code = await sites.orders.rotate(
         db, made.desk.vault, site_id, replaces=body.replaces, actor=caller.actor, now=now
     )
-    return KeyIssued(**key_fields(key), code=code)
+    return KeyIssued(**(await key_shown(db, key, now)).model_dump(), code=code)
 
 
 @router.post(
@@ -175,7 +179,8 @@ async def rotate_key(key_id: str, body: Replaced, caller: Caller, db: Db, now: N
 async def snooze_key(key_id: str, body: Snooze, caller: Caller, db: Db, now: Now) -> KeyShown:
     """The final warning and the disabling keep their dates."""
     site_id = await _site(db, caller, key_id)
-    return _shown(await sites.orders.snooze(db, site_id, until=body.until, actor=caller.actor, now=now))
+    key = await sites.orders.snooze(db, site_id, until=body.until, actor=caller.actor, now=now)
+    return await key_shown(db, key, now)
 
 
 @router.get(
@@ -301,10 +306,6 @@ async def _site(db: Db, caller: Caller, key_id: str, *, grave: bool = False) -> 
     if key.msp_id != caller.msp_id:
         raise Absent
     return key.site_id
-
-
-def _shown(key: Key) -> KeyShown:
-    return KeyShown(**key_fields(key))
 
 
 def _move(one: sites.moves.Offered) -> MoveShown:

@@ -6,7 +6,7 @@ from alembic import op
 from migrations.guards import guard, unguard
 
 revision = "0210"
-down_revision = "0200"
+down_revision = "0201"
 branch_labels = None
 depends_on = None
 

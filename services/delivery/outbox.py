@@ -82,7 +82,7 @@ def language(text: str) -> Language:
     return "en" if text == "en" else "it"
 
 
-async def events_of(db: AsyncSession, partner_id: UUID, *, after: UUID | None, limit: int) -> list[Event]:
-    """Give a page of a partner's events, oldest first, beginning after an id."""
-    query = select(Event).where(Event.partner_id == partner_id).order_by(Event.id).limit(limit)
-    return list(await db.scalars(query if after is None else query.where(Event.id > after)))
+async def latest_events(db: AsyncSession, partner_id: UUID, *, since: datetime, limit: int) -> list[Event]:
+    """Give a partner's events since an instant, newest first."""
+    query = select(Event).where(Event.partner_id == partner_id, Event.at >= since)
+    return list(await db.scalars(query.order_by(Event.id.desc()).limit(limit)))

@@ -1,6 +1,6 @@
 """The directory: distributors and MSPs as partners see and change them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -37,10 +37,21 @@ class TerritoryTaken(Refusal):
     code = "territory_taken"
 
 
+def may_change(kind: PartnerKind) -> frozenset[str]:
+    """Give which of an MSP's data a kind of partner may change."""
+    return _MAY_CHANGE[kind]
+
+
 async def msps(db: AsyncSession, caller: Principal, *, after: UUID | None, limit: int) -> Sequence[Msp]:
     """Give a page of the MSPs that the caller sees, oldest first."""
     query = select(Msp).where(visible_msp(caller, Msp.id)).order_by(Msp.id).limit(limit)
     return (await db.scalars(query if after is None else query.where(Msp.id > after))).all()
+
+
+async def names_of_msps(db: AsyncSession, caller: Principal, msp_ids: Collection[UUID]) -> dict[UUID, str]:
+    """Give the names of those of some MSPs that the caller sees."""
+    query = select(Msp.id, Msp.name).where(Msp.id.in_(msp_ids), visible_msp(caller, Msp.id))
+    return {row.id: row.name for row in await db.execute(query)}
 
 
 async def one_msp(db: AsyncSession, caller: Principal, msp_id: UUID, *, lock: bool = False) -> Msp:

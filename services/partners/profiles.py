@@ -14,7 +14,7 @@ _VENDOR_ZONE = "UTC"
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A person in short. The zone is its distributor's; the vendor's people, who have none, read UTC."""
+    """A person in short. The zone is its own choice, else its distributor's, else UTC."""
 
     email: str
     name: str
@@ -50,7 +50,7 @@ async def profile_of(db: AsyncSession, principal: Principal) -> Profile:
         role=Role(user.role),
         language=user.language,
         partner=its_partner,
-        zone=its_zone,
+        zone=user.zone or its_zone,
         second_factor=user.totp_confirmed_at is not None,
     )
 

@@ -1,5 +1,6 @@
 """The register of partners: distributors, MSPs, and who was with whom, when."""
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
@@ -107,6 +108,16 @@ async def msps_of(db: AsyncSession, distributor_id: UUID, start: datetime, end: 
         or_(MspTenure.until_at.is_(None), MspTenure.until_at > start),
     )
     return list(await db.scalars(select(Msp).where(Msp.id.in_(under)).order_by(Msp.name)))
+
+
+async def msps_with_sites(db: AsyncSession, msp_ids: Collection[UUID], start: datetime, end: datetime) -> set[UUID]:
+    """Give those of some MSPs that had a site at any time in `[start, end)`, by tenure, also without an activation."""
+    held = select(SiteTenure.msp_id).where(
+        SiteTenure.msp_id.in_(msp_ids),
+        SiteTenure.from_at < end,
+        or_(SiteTenure.until_at.is_(None), SiteTenure.until_at > start),
+    )
+    return set(await db.scalars(held.distinct()))
 
 
 async def pass_site_tenure(db: AsyncSession, *, site_id: UUID, msp_id: UUID, at: datetime) -> None:

@@ -133,6 +133,18 @@ async def change_password(db: AsyncSession, caller: Principal, *, old: str, new:
     await note(db, caller, "user.password_changed", show("user", user.id), now=now)
 
 
+async def change_self(
+    db: AsyncSession, caller: Principal, *, name: str, language: Language, zone: str | None, now: datetime
+) -> None:
+    """Change how one is called oneself, and in which language and zone one reads."""
+    user = await db.get_one(User, caller.person())
+    before = {**_said(user), "zone": user.zone}
+    user.name, user.language, user.zone = name, language, zone
+    after = {**_said(user), "zone": zone}
+    await note(db, caller, "user.changed", show("user", user.id), before=before, after=after, now=now)
+    await db.flush()
+
+
 async def _keep_an_admin(db: AsyncSession, leaving: User) -> None:
     """Raise `LastAdmin` if no other is left; the partner's admins are locked, so that two cannot leave at once."""
     partner = Partner(PartnerKind(leaving.partner_kind), leaving.partner_id)

@@ -16,7 +16,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services import partners
 from services.ids import new_id
-from services.keys import Key
 from services.partners import Distributor, Msp
 from services.reports.corrections import find_corrections
 from services.reports.letters import tell_issued
@@ -44,14 +43,17 @@ class Unissued:
 
 async def next_close_at(db: AsyncSession) -> datetime | None:
     """Give when the next period of any distributor is to be closed; may lie in the past."""
-    waiting = [await _next_of(db, distributor, ended) for distributor, ended in await _distributors(db)]
-    return min((due.cut_off_at for due in waiting), default=None)
+    return min((due.cut_off_at for due in await next_closes(db)), default=None)
+
+
+async def next_closes(db: AsyncSession) -> list[Due]:
+    """Give each distributor's next period to be closed; may lie in the past."""
+    return [await _next_of(db, distributor, ended) for distributor, ended in await _distributors(db)]
 
 
 async def due(db: AsyncSession, now: datetime) -> list[UUID]:
     """Give the distributors that have a period to close now, however long ago it ended."""
-    waiting = [await _next_of(db, distributor, ended) for distributor, ended in await _distributors(db)]
-    return [one.distributor_id for one in waiting if one.cut_off_at <= now]
+    return [one.distributor_id for one in await next_closes(db) if one.cut_off_at <= now]
 
 
 async def close(db: AsyncSession, distributor_id: UUID, now: datetime) -> Due | None:
@@ -146,8 +148,8 @@ async def _announce(db: AsyncSession, one: Due, now: datetime) -> None:
     span = Span(period.starts_at, period.ends_at, one.cut_off_at, one.distributor_id)
     await take_lines(db, one.distributor_id, list(msps), span)
     corrections = await find_corrections(db, one.distributor_id, period.starts_at, one.cut_off_at)
-    has_key = select(Key.msp_id).where(Key.msp_id.in_(msps), Key.created_at < period.ends_at).distinct()
-    reported = {*await db.scalars(has_key), *(charge.msp_id for charge in corrections)}
+    reported = await partners.msps_with_sites(db, msps, period.starts_at, period.ends_at)
+    reported |= {charge.msp_id for charge in corrections}
     rows = await db.scalars(select(Msp).where(Msp.id.in_(reported)).order_by(Msp.name, Msp.id))
     reports = {msp.id: _announced(one, msp.id, msp.name, now) for msp in rows}
     db.add_all(reports.values())

@@ -54,7 +54,7 @@ async def charged_so_far(
     )
     if not adjusted:
         query = query.where(Charge.origin != "adjustment")
-    return {site_id: (one, two, three) for site_id, one, two, three in (await db.execute(query)).tuples()}
+    return {site_id: (one, two, three) for site_id, one, two, three in await db.execute(query)}
 
 
 async def _of_period(db: AsyncSession, closed: ClosedPeriod, cut_off_at: datetime) -> list[Charge]:

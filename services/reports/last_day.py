@@ -5,12 +5,13 @@ Who was told is a row of letters: the same occasion twice is one letter, so the 
 
 from collections.abc import Sequence
 from datetime import datetime, time, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services import delivery, partners
+from services import delivery, partners, sites
 from services.delivery import Letter
 from services.keys import Key
 from services.partners import Distributor, Msp
@@ -22,6 +23,7 @@ from services.usage import Period, Span, period_at, zone_info
 
 _NINE = time(9)
 _NAMES_MAX = 50
+_UNSEEN = timedelta(days=30)
 
 
 def notice_at(period: Period) -> datetime:
@@ -81,10 +83,20 @@ async def _tell(db: AsyncSession, distributor: Distributor, msp: Msp, period: Pe
             "silent_count": len(silent),
             "never_connected": list(never)[:_NAMES_MAX],
             "idle": _idle(counted),
+            **await _unseen(db, counted, now),
         },
         now=now,
         partner_id=msp.id,
     )
+
+
+async def _unseen(db: AsyncSession, counted: Sequence[Counted], now: datetime) -> dict[str, Any]:
+    """Name the sites with machines that were not seen for a month: what could be saved next month, the most first."""
+    names = {one.row.site_id: one.row.name for one in counted}
+    found = await sites.inventory.unseen_agents(db, names.keys(), now - _UNSEEN)
+    most = sorted(found.items(), key=lambda one: (-one[1], names[one[0]]))
+    listed = [{"site": names[site_id], "count": count} for site_id, count in most[:_NAMES_MAX]]
+    return {"unseen": listed, "unseen_count": sum(found.values())}
 
 
 def _idle(counted: Sequence[Counted]) -> int:

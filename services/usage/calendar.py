@@ -12,6 +12,10 @@ from tzdata import IANA_VERSION  # type: ignore[import-untyped]
 
 SHORT_BELOW = timedelta(days=1)
 _SECOND = timedelta(seconds=1)
+_CONTINENTS = (
+    *("Africa", "America", "Antarctica", "Asia", "Atlantic"),
+    *("Australia", "Europe", "Indian", "Pacific"),
+)
 _MONTH = re.compile(r"(19|2[0-9])[0-9]{2}-(0[1-9]|1[0-2])")
 
 
@@ -64,6 +68,12 @@ def zone_info(zone: str) -> ZoneInfo:
     # `reset_tzpath(())`, changes the whole process and misses every zone that was loaded before it.
     with (resources.files("tzdata") / "zoneinfo").joinpath(*zone.split("/")).open("rb") as file:
         return ZoneInfo.from_file(file, key=zone)
+
+
+@lru_cache(maxsize=1)
+def zones() -> tuple[str, ...]:
+    """The zones that a person chooses from: those named by continent and city."""
+    return tuple(sorted(name for name in zone_names() if name.partition("/")[0] in _CONTINENTS))
 
 
 def first_instant(zone: str, day: date) -> datetime:

@@ -115,6 +115,10 @@ RULES: dict[tuple[str, str], Rule] = {
     ("GET", "/v1/backups/troubles"): Rule(),
     ("GET", "/v1/sites/{site_id}/backups"): Rule(sees=_CHAIN),
     ("GET", "/v1/sites/{site_id}/hints"): Rule(sees=_CHAIN),
+    ("GET", "/v1/sites/{site_id}/flags"): Rule(sees=_CHAIN),
+    ("POST", "/v1/sites/{site_id}/flags/{flag}/dismissal"): Rule(
+        MEMBER, body={"reason": "one was switched off"}, good=404, sees=_CHAIN
+    ),
     ("GET", "/v1/refused-activations"): Rule(),
     ("POST", "/v1/sites/{site_id}/refused-activations/{refusal_id}/allow"): Rule(
         MEMBER, frozenset({MSP}), good=404, sees=_CHAIN
@@ -251,6 +255,7 @@ RULES: dict[tuple[str, str], Rule] = {
     ("POST", "/v1/webhook-endpoints/{endpoint_id}/deliveries/{delivery_id}/replay"): Rule(ADMIN, good=202),
     ("GET", "/v1/audit-log"): Rule(),
     ("GET", "/v1/events"): Rule(),
+    ("GET", "/v1/letters"): Rule(),
     ("GET", "/v1/undeliverable-letters"): Rule(),
 }
 
@@ -357,6 +362,7 @@ def filled(path: str, known: Mapping[str, str]) -> str:
     ):
         path = path.replace("{" + f"{name}_id" + "}", known.get(f"{name}_id", f"{name}_{_ABSENT}"))
     path = path.replace("{installation_id}", "00000000-0000-4000-8000-000000000000")
+    path = path.replace("{flag}", "clone_suspected")
     return path.replace("{form}", "json").replace("{move_id}", known.get("move_id", f"move_{_ABSENT}"))
 
 

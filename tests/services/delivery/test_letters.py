@@ -51,6 +51,8 @@ VALUES: dict[str, Any] = {
     "corrections": 2,
     "no_data": 1,
     "idle": 1,
+    "unseen_count": 2,
+    "unseen": [{"site": "Hotel Adria", "count": 2}],
     "silent_count": 1,
     "silent": ["Hotel Adria"],
     "never_connected": ["Officine Ferri"],
@@ -145,6 +147,30 @@ async def test_a_letter_that_is_refused_for_now_is_tried_again_each_time_visibly
         tried = [(one.n, one.failure) for one in await delivery.attempts_of(db, letter.id)]
     assert tried == [(1, "451 try later"), (2, None)]
     assert len(mailbox.messages) == 1
+
+
+async def test_a_mail_server_that_is_down_for_a_day_delays_letters_and_loses_none(world: World) -> None:
+    mailbox = Mailbox()
+    mailbox.refusal = NotSent("connection refused", final=False)
+    for _ in range(3):
+        await post(world)
+    for _ in range(24):
+        await deliver_letters(world, mailbox)
+        world.clock.advance(hours=1)
+    mailbox.refusal = None
+    for _ in range(24):
+        await deliver_letters(world, mailbox)
+        world.clock.advance(hours=1)
+    posted = await letters(world)
+    assert sorted(str(message["Message-ID"]) for message in mailbox.messages) == sorted(
+        f"<{letter.id}@tidemark.example>" for letter in posted
+    )
+    async with world.sessions() as db:
+        shown = await delivery.letters_of(db, world.msp.id, after=None, limit=10)
+    assert len(shown) == 3
+    for letter, attempts in shown:
+        assert [one.failure for one in attempts] == ["connection refused"] * (len(attempts) - 1) + [None]
+        assert len(attempts) == letter.attempts >= 5
 
 
 async def test_an_address_that_takes_nothing_is_told_to_the_distributor_and_shown_to_the_msp(world: World) -> None:
