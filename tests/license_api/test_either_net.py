@@ -93,7 +93,7 @@ async def _add_what_happens(world: World, client: httpx.AsyncClient, chain: Chai
     site, key = chain.ids["site_id"], chain.ids["key_id"]
     command = await client.post(f"/v1/sites/{site}/commands", json={"kind": "send_inventory"}, headers=headers)
     chain.ids["command_id"] = command.json()["id"]
-    receiver = ids.show("msp", (await world.another_msp(f"receiver of {site}")).id)
+    receiver = ids.show("msp", (await world.another_msp(f"receiver {new_id(world.clock())}")).id)
     chain.ids["move_id"] = (
         await client.post(f"/v1/keys/{key}/move", json={"to_msp": receiver}, headers=headers)
     ).json()["id"]
