@@ -14,7 +14,7 @@ from bench.stand import Stand, stand
 
 _ON_THE_STAND = ("heartbeats", "ledger", "wal", "storage", "burst", "activation", "console")
 # These lay a ground of their own.
-_ALONE = ("sweep", "reports")
+_ALONE = ("sweep", "reports", "answers")
 _RESULTS = Path(__file__).with_name("results.json")
 _SITES = 200_000
 console = Console(width=160)

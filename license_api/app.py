@@ -23,6 +23,7 @@ from license_api.v1 import (
     commands,
     decisions,
     distributors,
+    flags,
     health,
     heartbeats,
     inventory,
@@ -89,6 +90,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         keys.router,
         lifecycle.router,
         policies.router,
+        flags.router,
         keys.site_router,
         billing.router,  # before the forms of a report, whose path would take its own
         decisions.router,

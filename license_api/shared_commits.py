@@ -6,7 +6,8 @@ does a whole batch, and the general lane for everything else, so that a slow cas
 
 Both queues are bounded: beyond the bound the answer is 503 at once. The idle lane takes only heartbeats that show a
 genuine echo, which only this service can have made, and an installation has few places in a queue: so neither a flood
-of invented credentials nor one site gone wild crowds out the others.
+of invented credentials nor one site gone wild crowds out the others. While many wait, the answers ask for longer
+intervals.
 """
 
 import asyncio
@@ -32,6 +33,9 @@ _IDLE_MAX = 16_384
 _GENERAL_MAX = 16_384
 _STRANGERS_MAX = 512
 _PER_INSTALLATION_MAX = 4
+# Heartbeats that wait behind the batch under way: so many are too many, and so few are none to speak of.
+_BUSY_FROM = 4 * _BATCH_MAX
+_QUIET_BELOW = _BATCH_MAX
 _ATTEMPTS = 3
 _DEADLOCK = "40P01"
 _RETRY_AFTER_SECONDS = 1
@@ -63,6 +67,10 @@ class Lane:
         self._queue: deque[Waiting] = deque()
         self._places: Counter[int] = Counter()
         self._committer: asyncio.Task[None] | None = None
+
+    def __len__(self) -> int:
+        """How many wait."""
+        return len(self._queue)
 
     def add(self, waiting: Waiting) -> None:
         """Queue one; raises `Unavailable` at once if there is no room, or none for its installation."""
@@ -131,6 +139,7 @@ class SharedCommits:
 
     async def _commit_idle(self, batch: list[Waiting]) -> None:
         """Take in what is idle; the rest goes on to the general lane, also when the statement itself failed."""
+        self._weigh()
         answers: Sequence[Answer | None] = [None] * len(batch)
         try:
             answers = await self._advance([Idle(one.beat, one.echo) for one in batch if one.echo], self._clock())
@@ -145,11 +154,20 @@ class SharedCommits:
             else:
                 _queue(self._general, waiting)
 
+    def _weigh(self) -> None:
+        """Ask for longer intervals while heartbeats queue. Invented credentials lengthen nobody's interval."""
+        waiting, pace = len(self._idle) + len(self._general), self._desk.pace
+        if waiting >= _BUSY_FROM:
+            pace.busy = True
+        elif waiting < _QUIET_BELOW:
+            pace.busy = False
+
     async def _advance(self, batch: Sequence[Idle], now: datetime) -> list[Answer | None]:
         return await self._connection.run(lambda raw: sites.advance_idle(raw, self._desk, batch, now))
 
     async def _commit_general(self, batch: list[Waiting]) -> None:
         """Store a batch; if a statement fails for one of it, store each alone, so that only that one fails."""
+        self._weigh()
         try:
             answers = await self._store(batch, self._clock())
         except Exception as error:

@@ -6,7 +6,7 @@ PostgreSQL logs a new version of a row from the first byte that differs to the l
 from alembic import op
 
 revision = "0230"
-down_revision = "0200"
+down_revision = "0260"
 branch_labels = None
 depends_on = None
 

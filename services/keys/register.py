@@ -1,6 +1,7 @@
 """The register of keys: made by an MSP, found by their code, and moved between states."""
 
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -122,6 +123,12 @@ async def of_site_for_update(db: AsyncSession, site_id: UUID) -> Key:
     if key is None:
         raise Absent
     return key
+
+
+async def names_of_sites(db: AsyncSession, caller: partners.Principal, site_ids: Collection[UUID]) -> dict[UUID, str]:
+    """Give the names of those of some sites that the caller sees."""
+    query = select(Key.site_id, Key.name).where(Key.site_id.in_(site_ids), partners.visible_to(caller, Key.site_id))
+    return {row.site_id: row.name for row in await db.execute(query)}
 
 
 async def visible_keys(

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, and_, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services import partners
 from services.errors import Absent
 from services.keys import Key
-from services.partners import Principal
-from services.reports.claims import decisions
+from services.partners import PartnerKind, Principal
+from services.reports.claims import ANSWER_WITHIN, DECIDE_WITHIN, decisions
 from services.reports.tables import Dispute, DisputeDecision, Exclusion, Report, ReportLine, VoidDecision, VoidRequest
 
 _INSTANT = timedelta(microseconds=1)
@@ -56,6 +56,23 @@ async def disputes(db: AsyncSession, caller: Principal, *, after: UUID | None, l
     query = _disputes(caller).order_by(Dispute.id).limit(limit)
     rows = (await db.scalars(query if after is None else query.where(Dispute.id > after))).all()
     return [OpenedDispute(row, await decisions(db, row)) for row in rows]
+
+
+async def waiting_disputes(db: AsyncSession, caller: Principal, now: datetime, *, limit: int) -> Sequence[Dispute]:
+    """Give the disputes that wait for the caller: for the distributor's answer, then for the vendor's word.
+
+    Undecided in time the reported figure stands, so what is over waits for nobody.
+    """
+    answered = exists().where(DisputeDecision.site_id == Dispute.site_id, DisputeDecision.dispute_id == Dispute.id)
+    if caller.kind is PartnerKind.DISTRIBUTOR:
+        waits = and_(~answered, Dispute.opened_at > now - ANSWER_WITHIN)
+    elif caller.kind is PartnerKind.VENDOR:
+        settled = answered.where(or_(DisputeDecision.upheld, DisputeDecision.by == "vendor"))
+        due = or_(answered, Dispute.opened_at <= now - ANSWER_WITHIN)
+        waits = and_(due, ~settled, Dispute.opened_at > now - ANSWER_WITHIN - DECIDE_WITHIN)
+    else:
+        return []
+    return (await db.scalars(_disputes(caller).where(waits).order_by(Dispute.id).limit(limit))).all()
 
 
 async def one_dispute(db: AsyncSession, caller: Principal, dispute_id: UUID) -> OpenedDispute:

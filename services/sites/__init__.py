@@ -5,10 +5,13 @@ fault, and one that is heard again is enabled at once. Locks are taken in the or
 """
 
 from services.sites import (
+    addresses,
     admission,
     backups,
     breaker,
+    clones,
     commands,
+    flags,
     inventory,
     moves,
     orders,
@@ -32,8 +35,11 @@ from services.sites.backups import Place, Trouble
 from services.sites.bearer import Bearer, read_bearer
 from services.sites.binding import Activation
 from services.sites.commands import CommandState
+from services.sites.dates import dates_of
 from services.sites.dry_run import DryRun, Effect, Foreseen, dry_run
 from services.sites.echo import Echo
+from services.sites.flags import flags_in
+from services.sites.fleet import Fleet, fleet_of, silent_of
 from services.sites.heartbeat import (
     Backups,
     ChangesMissing,
@@ -53,7 +59,7 @@ from services.sites.pace import Pace, TooEarly
 from services.sites.policies import PolicySource, PolicyView, change_bounds, change_policy, lock_policies, policy_view
 from services.sites.pulse import PULSE_SECONDS, pulse
 from services.sites.refusals import Refused
-from services.sites.roster import SiteView, site_of, sites_of
+from services.sites.roster import Order, SiteView, keys_of_liveness, site_of, sites_of
 from services.sites.seats import RejectedTooLate, Seat, SeatsExhausted, end_seat, reject_seat, seats_of
 from services.sites.silence import Liveness
 from services.sites.sweep import Swept, next_timer_at, sweep
@@ -81,6 +87,7 @@ __all__ = [
     "DryRun",
     "Echo",
     "Effect",
+    "Fleet",
     "Foreseen",
     "Heartbeat",
     "Idle",
@@ -94,6 +101,7 @@ __all__ = [
     "LineBroken",
     "Liveness",
     "Namesake",
+    "Order",
     "Pace",
     "Place",
     "PolicySource",
@@ -109,17 +117,24 @@ __all__ = [
     "Trouble",
     "VersionUnsupported",
     "activate",
+    "addresses",
     "admission",
     "advance_idle",
     "backups",
     "breaker",
     "change_bounds",
     "change_policy",
+    "clones",
     "commands",
+    "dates_of",
     "dry_run",
     "end_seat",
+    "flags",
+    "flags_in",
+    "fleet_of",
     "genuine_echo",
     "inventory",
+    "keys_of_liveness",
     "last_told",
     "lock_policies",
     "moves",
@@ -137,6 +152,7 @@ __all__ = [
     "rotate_signing_key",
     "seats_of",
     "signing_key",
+    "silent_of",
     "site_of",
     "sites_of",
     "spreading",

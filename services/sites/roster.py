@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import NamedTuple
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, select, true
+from sqlalchemy import DateTime, Select, func, literal, select, true, tuple_
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -14,6 +16,7 @@ from services import keys, partners
 from services.errors import Absent
 from services.keys import Key, KeyState
 from services.partners import Policy, Principal
+from services.sites.cutoffs import cutoffs
 from services.sites.ladder import ladder
 from services.sites.pulse import outages
 from services.sites.silence import Liveness, Outage, liveness
@@ -27,6 +30,7 @@ class SiteView:
 
     site_id: UUID
     key_id: UUID
+    msp_id: UUID
     name: str
     reference: str | None
     state: KeyState
@@ -34,6 +38,7 @@ class SiteView:
     last_contact_at: datetime | None
     hostname: str | None
     version: str | None
+    console_url: str | None
     deployed: Counts | None
     known_until_at: datetime | None
     warn_at: datetime | None
@@ -49,7 +54,34 @@ class _Marks(NamedTuple):
     held: bool
 
 
-_SCAN = 500
+class Order(StrEnum):
+    """By what a list of sites is sorted; a hyphen before it turns it round in the console's addresses."""
+
+    MADE = "made"
+    NAME = "name"
+    CONTACT = "contact"
+    AGENTS = "agents"
+
+
+_BOUND = (
+    (Installation.site_id == Key.site_id)
+    & (Installation.key_id == Key.id)
+    & Installation.ended_at.is_(None)
+    & (Installation.product == "site_manager")
+)
+_LINES = (Line.site_id == Installation.site_id) & (Line.installation_id == Installation.installation_id)
+_LATEST = select(Line).where(_LINES).order_by(Line.last_contact_at.desc()).limit(1).lateral()
+_LINE = aliased(Line, _LATEST)
+_LONG_AGO = literal(datetime(2000, 1, 1, tzinfo=UTC), DateTime(timezone=True))
+HEARD: Any = Line.last_contact_at
+DEPLOYED: Any = Line.server + func.coalesce(Line.workstation, 0) + func.coalesce(Line.server_plus, 0)
+_ORDERS: dict[Order, Any] = {
+    Order.MADE: Key.site_id,
+    Order.NAME: func.lower(Key.name),
+    Order.CONTACT: func.coalesce(HEARD, _LONG_AGO),
+    Order.AGENTS: func.coalesce(DEPLOYED, -1),
+}
+_OF_LINES = (Order.CONTACT, Order.AGENTS)
 
 
 async def sites_of(
@@ -62,55 +94,87 @@ async def sites_of(
     state: KeyState | None = None,
     text: str | None = None,
     liveness: Liveness | None = None,
+    order: Order = Order.MADE,
+    descending: bool = False,
 ) -> list[SiteView]:
-    """Give a page of the sites that the principal sees, in the order of their ids, beginning after one.
+    """Give a page of the sites that the principal sees, in an order, beginning after one; raises `Absent` for that."""
+    column = _ORDERS[order].label("place")
+    if liveness is None and order not in _OF_LINES:
+        each = select(Key.site_id, column).where(partners.visible_to(principal, Key.site_id))
+        wanted = each.where(keys.matching(state, text)).subquery()
+    else:
+        cut = await cutoffs(db, now)
+        doing = (cut.liveness(HEARD)[liveness] if liveness is not None else true()).label("wanted")
+        places = cut.join(latest(principal, column, doing).where(keys.matching(state, text))).subquery()
+        wanted = select(places).where(places.c.wanted).subquery()
+    page = select(wanted.c.site_id)
+    if after is not None:
+        reached = (await db.execute(latest(principal, column).where(Key.site_id == after))).first()
+        if reached is None:
+            raise Absent
+        here = tuple_(wanted.c.place, wanted.c.site_id)
+        there = tuple_(literal(reached.place, wanted.c.place.type), literal(after))
+        page = page.where(here < there if descending else here > there)
+    turned = [one.desc() if descending else one for one in (wanted.c.place, wanted.c.site_id)]
+    return await sites_named(db, principal, list(await db.scalars(page.order_by(*turned).limit(limit))), now)
 
-    Liveness is derived as it is read, so a page of one kind is found by looking at as many sites as that takes.
-    """
-    found: list[SiteView] = []
-    batch = limit if liveness is None else _SCAN
-    while True:
-        query = _roster(principal).where(keys.matching(state, text)).order_by(Key.site_id).limit(batch)
-        views = await _views(db, query if after is None else query.where(Key.site_id > after), now)
-        found += [view for view in views if liveness is None or view.liveness is liveness]
-        if len(found) >= limit or len(views) < batch:
-            return found[:limit]
-        after = views[-1].site_id
+
+async def sites_named(
+    db: AsyncSession, principal: Principal, site_ids: Sequence[UUID], now: datetime
+) -> list[SiteView]:
+    """Give sites in the order in which they are named, those that the principal sees."""
+    found = await _views(db, _roster(principal).where(Key.site_id.in_(site_ids)), now) if site_ids else []
+    by_id = {one.site_id: one for one in found}
+    return [by_id[one] for one in site_ids if one in by_id]
 
 
 async def site_of(db: AsyncSession, principal: Principal, site_id: UUID, now: datetime) -> SiteView:
     """Give one site; raises `Absent` also for a stranger's."""
-    views = await _views(db, _roster(principal).where(Key.site_id == site_id), now)
-    if not views:
+    found = await _views(db, _roster(principal).where(Key.site_id == site_id), now)
+    if not found:
         raise Absent
-    return views[0]
+    return found[0]
 
 
-def _roster(principal: Principal) -> Select[Key, Installation, Line]:
-    """Give each key with its bound Site Manager and the line that was heard last; both None where there is none."""
-    bound = (
-        (Installation.site_id == Key.site_id)
-        & (Installation.key_id == Key.id)
-        & Installation.ended_at.is_(None)
-        & (Installation.product == "site_manager")
-    )
-    latest = (
-        select(Line)
-        .where(Line.site_id == Installation.site_id, Line.installation_id == Installation.installation_id)
-        .order_by(Line.last_contact_at.desc())
-        .limit(1)
-        .lateral()
-    )
-    line = aliased(Line, latest)
+async def keys_of_liveness(
+    db: AsyncSession,
+    principal: Principal,
+    now: datetime,
+    wanted: Liveness,
+    *,
+    after: UUID | None,
+    limit: int,
+    state: KeyState | None = None,
+    text: str | None = None,
+) -> list[Key]:
+    """Give a page of the keys whose sites are doing so, in the order in which they were made."""
+    cut = await cutoffs(db, now)
+    doing = cut.liveness(HEARD)[wanted].label("wanted")
+    places = cut.join(latest(principal, Key.id.label("key_id"), doing).where(keys.matching(state, text))).subquery()
+    page = select(Key).join(places, places.c.key_id == Key.id).where(places.c.wanted).order_by(Key.id).limit(limit)
+    return list(await db.scalars(page if after is None else page.where(Key.id > after)))
+
+
+def latest(principal: Principal, *columns: Any) -> Select[*tuple[Any, ...]]:
+    """Give each key with columns of its own and of the line that was heard last: as a set, for whole fleets."""
     return (
-        select(Key, Installation, line)
-        .outerjoin(Installation, bound)
-        .outerjoin(line, true())
+        select(Key.site_id, *columns)
+        .outerjoin(Installation, _BOUND)
+        .outerjoin(Line, _LINES)
         .where(partners.visible_to(principal, Key.site_id))
+        .ext(distinct_on(Key.site_id))
+        .order_by(Key.site_id, Line.last_contact_at.desc().nulls_last())
     )
 
 
-async def _views(db: AsyncSession, query: Select[Key, Installation, Line], now: datetime) -> list[SiteView]:
+def _roster(principal: Principal) -> Select[*tuple[Any, ...]]:
+    """Give each key with its bound Site Manager and the line that was heard last; both None where there is none."""
+    rows = select(Key, Installation, _LINE).outerjoin(Installation, _BOUND).outerjoin(_LINE, true())
+    return rows.where(partners.visible_to(principal, Key.site_id))
+
+
+async def _views(db: AsyncSession, query: Select[*tuple[Any, ...]], now: datetime) -> list[SiteView]:
+    """Read the sites of a roster, with as many queries for many as for few."""
     rows = (await db.execute(query)).all()
     policies = await keys.policies_of_keys(db, [key for key, _, _ in rows], now)
     marks = await _marks(db, [key.site_id for key, _, _ in rows])
@@ -147,6 +211,7 @@ def _view(
     return SiteView(
         site_id=key.site_id,
         key_id=key.id,
+        msp_id=key.msp_id,
         name=key.name,
         reference=key.reference,
         state=key.state,
@@ -161,6 +226,7 @@ def _view(
         last_contact_at=heard,
         hostname=installation.hostname if installation else None,
         version=installation.version if installation else None,
+        console_url=installation.console_url if installation else None,
         deployed=_counts(line),
         known_until_at=line.known_until_at if line else None,
         warn_at=dates.warn_at if dates else None,

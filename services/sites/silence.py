@@ -46,6 +46,15 @@ def deadline(last_contact_at: datetime, allowed: timedelta, outages: Sequence[Ou
     return due
 
 
+def heard_until(now: datetime, allowed: timedelta, outages: Sequence[Outage]) -> datetime:
+    """Give the latest contact whose silence has reached `allowed` by now: `silence`, read the other way."""
+    reached = now - allowed
+    for outage in reversed(outages):
+        if outage.from_at < now and min(outage.until_at, now) > reached:
+            reached -= min(outage.until_at, now) - outage.from_at
+    return reached
+
+
 def liveness(
     last_contact_at: datetime | None,
     now: datetime,

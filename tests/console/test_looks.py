@@ -8,7 +8,7 @@ from tests.support.browser import NARROW, WIDE
 from tests.support.people import person
 from tests.support.world import World
 
-PAGES = ("/sites",)
+PAGES = ("/", "/sites")
 BEFORE_THE_DOOR = (
     "/sign-in",
     "/password/forgotten",

@@ -30,4 +30,4 @@ async def test_a_vendor_s_person_sets_it_up_from_the_picture_and_comes_in(world:
     await window.picture("recovery-codes")
     assert len(re.findall(r"<li><code>", await window.page.content())) == 10
     await window.page.get_by_role("link", name="Li ho conservati").click()
-    assert window.page.url.endswith("/sites")
+    assert window.page.url.endswith("/")
