@@ -39,6 +39,8 @@ GROUPS = (
         (
             Room(N_("Needs you"), "/", Right.SITES_READ),
             Room(N_("Sites"), "/sites", Right.SITES_READ),
+            Room(N_("Keys"), "/keys", Right.KEYS_READ),
+            Room(N_("Moves"), "/moves", Right.KEYS_READ, _MSP),
         ),
     ),
     Group(

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from license_api.console.language import N_
+from license_api.console.site_moves import moves
 from license_api.console.visit import Signed
 from services import delivery, keys, partners, reports, sites
 from services.partners import PartnerKind, Right
@@ -96,6 +97,11 @@ async def _letters(visit: Signed) -> Sequence[Any]:
     return await delivery.undeliverable_letters(visit.db, visit.principal.partner_id, limit=ROWS_MAX + 1)
 
 
+async def _moves(visit: Signed) -> Sequence[Any]:
+    own, found = visit.principal.partner_id, await moves(visit)
+    return [one for one in found if one.move.to_msp_id == own and one.move.accepted_at is None][: ROWS_MAX + 1]
+
+
 async def _silent(visit: Signed) -> Sequence[Any]:
     found = await sites.silent_of(visit.db, visit.principal, visit.now, limit=ROWS_MAX + 1, closing=False)
     return [(one, None) for one in found]
@@ -109,5 +115,6 @@ KINDS: tuple[Kind, ...] = (
     Kind("clones", N_("Suspected clones"), Right.SITES_READ, _EVERYBODY, _clones),
     Kind("disputes", N_("Disputes to answer"), Right.REPORTS_READ, _ABOVE, _disputes),
     Kind("letters", N_("Undeliverable letters"), Right.PARTNERS_READ, _EVERYBODY, _letters),
+    Kind("moves", N_("Sites offered to you"), Right.KEYS_ADMIN, _MSP, _moves),
     Kind("silent", N_("Offline"), Right.SITES_READ, _MSP, _silent),
 )

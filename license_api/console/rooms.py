@@ -2,12 +2,26 @@
 
 from fastapi import APIRouter
 
-from license_api.console import first_page, issued_reports, own_sites, second_factor, signing_in
+from license_api.console import (
+    first_page,
+    issued_reports,
+    key_acts,
+    own_keys,
+    own_sites,
+    second_factor,
+    signing_in,
+    site_moves,
+    site_page,
+)
 
 ROOMS: tuple[APIRouter, ...] = (
     first_page.router,
     signing_in.router,
     second_factor.router,
     own_sites.router,
+    site_page.router,
+    own_keys.router,
+    key_acts.router,
+    site_moves.router,
     issued_reports.router,
 )

@@ -56,7 +56,7 @@ from services.sites.pace import Pace, TooEarly
 from services.sites.policies import PolicySource, PolicyView, change_bounds, change_policy, lock_policies, policy_view
 from services.sites.pulse import PULSE_SECONDS, pulse
 from services.sites.refusals import Refused
-from services.sites.roster import Order, SiteView, site_of, sites_of
+from services.sites.roster import Order, SiteView, machines_of, site_of, sites_of
 from services.sites.seats import RejectedTooLate, Seat, SeatsExhausted, end_seat, reject_seat, seats_of
 from services.sites.silence import Liveness
 from services.sites.sweep import Swept, next_timer_at, sweep
@@ -130,6 +130,7 @@ __all__ = [
     "inventory",
     "last_told",
     "lock_policies",
+    "machines_of",
     "moves",
     "namesakes",
     "next_timer_at",
