@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import DateTime, Select, func, literal, select, true, tuple_
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -149,7 +150,7 @@ def latest(principal: Principal, *columns: Any) -> Select[*tuple[Any, ...]]:
         .outerjoin(Installation, _BOUND)
         .outerjoin(Line, _LINES)
         .where(partners.visible_to(principal, Key.site_id))
-        .distinct(Key.site_id)
+        .ext(distinct_on(Key.site_id))
         .order_by(Key.site_id, Line.last_contact_at.desc().nulls_last())
     )
 
