@@ -114,7 +114,7 @@ async def window(
         locale={"it": "it-IT", "en": "en-GB"}[language],
         color_scheme="dark" if dark else "light",
     )
-    context.set_default_timeout(5000)
+    context.set_default_timeout(20_000)
     if user is not None:
         async with world.sessions.begin() as db:
             (await db.get_one(User, user.id)).language = language
