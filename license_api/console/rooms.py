@@ -6,6 +6,7 @@ from license_api.console import (
     first_page,
     issued_reports,
     key_acts,
+    live,
     own_keys,
     own_sites,
     second_factor,
@@ -23,5 +24,6 @@ ROOMS: tuple[APIRouter, ...] = (
     own_keys.router,
     key_acts.router,
     site_moves.router,
+    live.router,
     issued_reports.router,
 )

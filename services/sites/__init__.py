@@ -36,7 +36,7 @@ from services.sites.binding import Activation
 from services.sites.commands import CommandState
 from services.sites.dry_run import DryRun, Effect, Foreseen, dry_run
 from services.sites.echo import Echo
-from services.sites.fleet import Fleet, fleet_of, silent_of
+from services.sites.fleet import Fleet, fleet_of, fleet_stands, silent_of, site_stands
 from services.sites.heartbeat import (
     Backups,
     ChangesMissing,
@@ -126,6 +126,7 @@ __all__ = [
     "end_seat",
     "flags",
     "fleet_of",
+    "fleet_stands",
     "genuine_echo",
     "inventory",
     "last_told",
@@ -148,6 +149,7 @@ __all__ = [
     "signing_key",
     "silent_of",
     "site_of",
+    "site_stands",
     "sites_of",
     "spreading",
     "standing",

@@ -3,16 +3,22 @@
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import and_, case, func, or_, select
+from sqlalchemy import and_, case, func, literal, or_, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services import keys
-from services.keys import Key, KeyState
+from services import keys, partners
+from services.keys import Key, KeyEvent, KeyState
 from services.partners import Principal
-from services.sites.cutoffs import cutoffs
-from services.sites.roster import DEPLOYED, HEARD, SiteView, latest, sites_named
+from services.sites.administration_tables import BackupSummary, Command, RefusedActivation
+from services.sites.cutoffs import Cutoffs, cutoffs
+from services.sites.roster import DEPLOYED, HEARD, SiteView, latest, site_of, sites_named
 from services.sites.silence import Liveness
+from services.usage import Line
+
+_STATE: Any = case(*((keys.matching(one, None), str(one)) for one in KeyState), else_="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +34,8 @@ class Fleet:
 async def fleet_of(db: AsyncSession, principal: Principal, now: datetime) -> Fleet:
     """Count a partner's sites, in one statement."""
     cut = await cutoffs(db, now)
-    doing: Any = case(*((condition, str(one)) for one, condition in cut.liveness(HEARD).items()), else_="")
-    state: Any = case(*((keys.matching(one, None), str(one)) for one in KeyState), else_="")
-    each = cut.join(latest(principal, doing.label("doing"), state.label("state"), DEPLOYED.label("n"))).subquery()
+    columns = (_doing(cut).label("doing"), _STATE.label("state"), DEPLOYED.label("n"))
+    each = cut.join(latest(principal, *columns)).subquery()
     counted = select(each.c.doing, each.c.state, func.count(), func.sum(each.c.n)).group_by(each.c.doing, each.c.state)
     by_state, by_liveness, agents = dict.fromkeys(KeyState, 0), dict.fromkeys(Liveness, 0), 0
     for one, standing, count, deployed in await db.execute(counted):
@@ -55,3 +60,35 @@ async def silent_of(
     each = cut.join(rows).subquery()
     page = select(each.c.site_id).where(each.c.wanted).order_by(each.c.heard, each.c.site_id).limit(limit)
     return await sites_named(db, principal, list(await db.scalars(page)), now)
+
+
+async def fleet_stands(db: AsyncSession, principal: Principal, now: datetime) -> str:
+    """Say in a few characters how a partner's sites and their backups stand: other characters, if any has changed."""
+    cut = await cutoffs(db, now)
+    each = cut.join(latest(principal, _doing(cut).label("doing"), _STATE.label("state"))).subquery()
+    word = func.concat(each.c.site_id, each.c.doing, each.c.state)
+    sites = await db.scalar(select(func.md5(func.string_agg(word, aggregate_order_by(literal(","), each.c.site_id)))))
+    bad = BackupSummary.failed + BackupSummary.overdue + BackupSummary.warning > 0
+    seen = partners.visible_to(principal, BackupSummary.site_id)
+    backups = await db.execute(select(func.count(), func.max(BackupSummary.told_at)).where(bad, seen))
+    return f"{sites} {backups.one()}"
+
+
+async def site_stands(db: AsyncSession, principal: Principal, site_id: UUID, now: datetime) -> str:
+    """Say in a few characters how one site stands, with what it has told and been told."""
+    site = await site_of(db, principal, site_id, now)
+    of_site = [
+        select(func.max(stamp)).where(table.site_id == site_id).scalar_subquery()
+        for table, stamp in (
+            (KeyEvent, KeyEvent.recorded_at),
+            (BackupSummary, BackupSummary.told_at),
+            (Command, func.greatest(Command.created_at, Command.sent_at, Command.ended_at)),
+            (RefusedActivation, RefusedActivation.last_at),
+            (Line, Line.last_contact_at),
+        )
+    ]
+    return f"{site.state} {site.liveness} {site.flags} {(await db.execute(select(*of_site))).one()}"
+
+
+def _doing(cut: Cutoffs) -> Any:
+    return case(*((condition, str(one)) for one, condition in cut.liveness(HEARD).items()), else_="")
