@@ -1,4 +1,4 @@
-"""The rooms of daily work, full of things, as a person sees them: axe finds nothing, nothing is wider than the window."""
+"""The rooms of daily work, full of things: axe finds nothing, and nothing is wider than the window."""
 
 import pytest
 
