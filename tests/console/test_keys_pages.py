@@ -17,20 +17,20 @@ from tests.support.world import World
 CODE = re.compile(r'id="copied">([A-Z0-9-]+)<')
 
 
-async def acted(world: World, as_somebody: Somebody, name: str, **fields: str) -> KeyState:
+async def acted(world: World, as_somebody: Somebody, act: str, fields: dict[str, str]) -> KeyState:
     """How a key stands after an act."""
-    machine = await world.running((3, 0, 0), name)
+    machine = await world.running((3, 0, 0))
     key = await world.key_of(machine)
     pages, here = await as_somebody(), f"/keys/{show('key', key.id)}"
-    page = text_of(await pages.get(f"{here}/acts/{name}"))
-    assert name.capitalize() in page
-    answer = await pages.post(f"{here}/acts/{name}", **fields)
+    page = text_of(await pages.get(f"{here}/acts/{act}"))
+    assert act.capitalize() in page
+    answer = await pages.post(f"{here}/acts/{act}", **fields)
     assert (answer.status_code, answer.headers["location"]) == (303, here)
     return (await world.key_of(machine)).state
 
 
 @pytest.mark.parametrize(
-    ("name", "fields", "state"),
+    ("act", "fields", "state"),
     [
         ("suspend", {"reason": "unpaid"}, KeyState.SUSPENDED),
         ("revoke", {"reason": "gone"}, KeyState.REVOKED),
@@ -39,9 +39,9 @@ async def acted(world: World, as_somebody: Somebody, name: str, **fields: str) -
     ],
 )
 async def test_each_act_says_what_follows_and_does_it(
-    world: World, as_somebody: Somebody, name: str, fields: dict[str, str], state: KeyState
+    world: World, as_somebody: Somebody, act: str, fields: dict[str, str], state: KeyState
 ) -> None:
-    assert await acted(world, as_somebody, name, **fields) is state
+    assert await acted(world, as_somebody, act, fields) is state
 
 
 async def test_a_reason_is_asked_for_and_nothing_is_done_without_one(world: World, as_somebody: Somebody) -> None:

@@ -1,7 +1,6 @@
 """A site's page: everything that is known of it, and what one may ask of it."""
 
 import re
-from typing import Any
 
 from services import sites
 from services.ids import show
@@ -14,13 +13,15 @@ from tests.support.statements import counted
 from tests.support.world import World
 
 
-async def busy(world: World, **fields: Any) -> Machine:
+async def busy(world: World) -> Machine:
     """A site with a history: its agents rose and fell, some backups failed."""
     machine = await world.activated("Hotel Adria")
     await world.beat(machine, (3, 20, 1), backups={"ok": 20, "warning": 1, "failed": 2, "overdue": 0})
     for three in ((5, 25, 1), (4, 22, 0)):
         await world.pass_time(hours=30)
         await world.beat(machine, three, [change(machine.through + 1, world.clock(), three)])
+    await world.pass_time(hours=2)
+    await world.beat(machine, (4, 22, 0))
     return machine
 
 
