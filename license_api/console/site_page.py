@@ -222,7 +222,8 @@ async def _curves(visit: Signed, site: SiteView) -> list[Curve]:
         return (at - start).total_seconds()
 
     days = [(x(at) + 43_200, number) for number, at in enumerate(usage.day_starts(period), 1)]
-    known = [(x(first), x(last)) for first, last in found.known]
+    # What is to come is not missing.
+    known = [*((x(first), x(last)) for first, last in found.known), (x(now), end)]
     curves = []
     for number, name in enumerate(TYPES):
         peak = found.peaks.get(name)
