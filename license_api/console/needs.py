@@ -13,6 +13,7 @@ from license_api.console.site_moves import moves
 from license_api.console.visit import Signed
 from services import delivery, keys, partners, reports, sites
 from services.partners import PartnerKind, Right
+from services.sites import Fleet
 
 ROWS_MAX = 20
 _EVERYBODY = frozenset(PartnerKind)
@@ -61,8 +62,17 @@ async def _held(visit: Signed) -> Sequence[Any]:
     return await sites.breaker.held(visit.db)
 
 
+async def fleet_of(visit: Signed) -> Fleet:
+    """Give the visitor's fleet: looked over once a request, whoever asks."""
+    state = visit.request.state
+    if not hasattr(state, "fleet"):
+        state.fleet = await sites.fleet_of(visit.db, visit.principal, visit.now, silent_max=2 * ROWS_MAX + 2)
+    fleet: Fleet = state.fleet
+    return fleet
+
+
 async def _closing(visit: Signed) -> Sequence[Any]:
-    found = await sites.silent_of(visit.db, visit.principal, visit.now, limit=ROWS_MAX + 1, closing=True)
+    found = (await fleet_of(visit)).closing
     names = await msp_names(visit, [one.msp_id for one in found])
     return [(one, names.get(one.msp_id)) for one in found]
 
@@ -103,8 +113,7 @@ async def _moves(visit: Signed) -> Sequence[Any]:
 
 
 async def _silent(visit: Signed) -> Sequence[Any]:
-    found = await sites.silent_of(visit.db, visit.principal, visit.now, limit=ROWS_MAX + 1, closing=False)
-    return [(one, None) for one in found]
+    return [(one, None) for one in (await fleet_of(visit)).silent]
 
 
 KINDS: tuple[Kind, ...] = (

@@ -36,7 +36,7 @@ from services.sites.binding import Activation
 from services.sites.commands import CommandState
 from services.sites.dry_run import DryRun, Effect, Foreseen, dry_run
 from services.sites.echo import Echo
-from services.sites.fleet import Fleet, fleet_of, fleet_stands, silent_of, site_stands
+from services.sites.fleet import Fleet, fleet_of, fleet_stands, site_stands
 from services.sites.heartbeat import (
     Backups,
     ChangesMissing,
@@ -147,7 +147,6 @@ __all__ = [
     "rotate_signing_key",
     "seats_of",
     "signing_key",
-    "silent_of",
     "site_of",
     "site_stands",
     "sites_of",
