@@ -103,6 +103,10 @@ async def _disputes(visit: Signed) -> Sequence[Any]:
     return [(one, named.get(one.site_id), names.get(one.msp_id), one.opened_at + within) for one in found]
 
 
+async def _registrations(visit: Signed) -> Sequence[Any]:
+    return await partners.registrations(visit.db, undecided=True, after=None, limit=ROWS_MAX + 1)
+
+
 async def _letters(visit: Signed) -> Sequence[Any]:
     return await delivery.undeliverable_letters(visit.db, visit.principal.partner_id, limit=ROWS_MAX + 1)
 
@@ -123,6 +127,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("backups", N_("Failed backups"), Right.SITES_READ, _MSP, _backups),
     Kind("clones", N_("Suspected clones"), Right.SITES_READ, _EVERYBODY, _clones),
     Kind("disputes", N_("Disputes to answer"), Right.REPORTS_READ, _ABOVE, _disputes),
+    Kind("registrations", N_("Registrations to decide"), Right.PARTNERS_READ, _VENDOR, _registrations),
     Kind("letters", N_("Undeliverable letters"), Right.PARTNERS_READ, _EVERYBODY, _letters),
     Kind("moves", N_("Sites offered to you"), Right.KEYS_ADMIN, _MSP, _moves),
     Kind("silent", N_("Offline"), Right.SITES_READ, _MSP, _silent),

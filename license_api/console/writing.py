@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from license_api.console import assets
 from license_api.console.language import LOCALES, N_, known_texts, translations
-from license_api.console.navigation import is_here
+from license_api.console.navigation import has_room, is_here
 from license_api.console.states import key_actor, key_event, state
 from services import ids
 from services.errors import Refusal
@@ -58,6 +58,7 @@ def _environment(language: str) -> Environment:
     made.globals |= {
         "asset": assets.address,
         "is_here": is_here,
+        "has_room": has_room,
         "state": state,
         "key_event": key_event,
         "key_actor": key_actor,
