@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test clients lint bench openapi lock
+.PHONY: help setup demo up test screens clients lint bench openapi lock
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -26,6 +26,9 @@ up: $(READY)  ## the service on this machine, with the API at one address
 
 test: $(READY)  ## all tests, on a PostgreSQL and a Valkey of their own
 	@$(BIN)/python -m pytest -n auto
+
+screens: $(READY)  ## a picture of every page of the console into screens/, and README's into docs/pictures/
+	@$(BIN)/python -m tests.screens
 
 clients: $(READY)  ## clients made from openapi.yaml drive the API, and a fuzzer (fetches them; npm for TypeScript)
 	@$(BIN)/python -m pytest tests/clients/check_clients.py tests/clients/check_fuzz.py

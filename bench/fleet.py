@@ -1,7 +1,7 @@
 """A fleet in the database, made by SQL in seconds: activated sites with one heartbeat sent, all with one secret."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -61,6 +61,10 @@ class Site:
         """Its credential."""
         return f"{show('site', self.site_id)}.{self.installation_id}.{SECRET}"
 
+    def next(self) -> "Site":
+        """Give it as it stands after its next, idle heartbeat."""
+        return replace(self, sequence=self.sequence + 1)
+
     def body(self, vault: Vault, sent_at: datetime) -> str:
         """Its next, idle heartbeat as JSON."""
         echo = Echo(0, self.sequence, self.through).seal(vault, self.site_id, self.installation_id)
@@ -90,7 +94,9 @@ async def add_sites(connection: Any, first: int, last: int, msp_id: UUID, now: d
 async def read_sites(connection: Any, limit: int, skip: int = 0) -> Sequence[Site]:
     """Read how sites stand, in an order that has nothing to do with where they lie."""
     rows = await connection.fetch(
-        "select site_id, installation_id, sequence, through from lines order by installation_id limit $1 offset $2",
+        "select site_id, installation_id, sequence, through from lines where credential_sha256 = $1 "
+        "order by installation_id limit $2 offset $3",
+        digest(SECRET),
         limit,
         skip,
     )

@@ -7,24 +7,16 @@ import asyncio
 import os
 import re
 import subprocess
-import time
-from datetime import datetime
-from typing import Any
 
 from sqlalchemy.engine import make_url
 
-from bench.fleet import Site
+from bench import rounds
 from bench.load import NotMeasured
 from bench.rows import Row, at_least, in_turn
 from bench.stand import Stand
-from license_api.v1.wire import HeartbeatRequest
 from ops.embedded.binaries import postgres_program
-from services import sites
-from services.signing import SigningKey
-from services.sites import Desk, Echo, Idle, LeaseSigner, read_bearer
 
-_BATCH = 128
-_BATCHES = 300
+_SITES = 300 * rounds.BATCH
 _SECONDS = 4
 # Finds the row by the same primary key and changes the same columns.
 _UPDATE = """\\set i random(1, {sites})
@@ -43,34 +35,10 @@ def rows(stand: Stand) -> list[Row]:
 
 async def _ours(stand: Stand) -> float:
     connection = await stand.connect()
-    await connection.execute(sites.PREPARE)
-    # Sites hammered a moment ago would be too early: a minute has passed for them.
-    now = await connection.fetchval("select max(last_contact_at) + interval '1 minute' from lines")
-    batches = await _batches(stand, connection, now)
-    desk = Desk(stand.vault, LeaseSigner(stand.settings.issuer, SigningKey.make()))
-    started = time.perf_counter()
-    for batch in batches:
-        answers = await sites.advance_idle(connection, desk, batch, now)
-        if None in answers:
-            raise NotMeasured("a heartbeat that should be idle was not")
-    seconds = time.perf_counter() - started
+    made = await rounds.begin(stand, connection, _SITES)
+    seconds = await made.go()
     await connection.close()
-    return len(batches) * _BATCH / seconds
-
-
-async def _batches(stand: Stand, connection: Any, now: datetime) -> list[list[Idle]]:
-    """Read so many batches of heartbeats from their JSON, which is not part of what is measured."""
-    lines = await connection.fetch(
-        "select site_id, installation_id, sequence, through from lines order by installation_id limit $1",
-        _BATCH * _BATCHES,
-    )
-    made = [_idle(stand, Site(*line), now) for line in lines]
-    return [made[i : i + _BATCH] for i in range(0, len(made), _BATCH)]
-
-
-def _idle(stand: Stand, site: Site, now: datetime) -> Idle:
-    request = HeartbeatRequest.model_validate_json(site.body(stand.vault, now))
-    return Idle(request.heartbeat(read_bearer(site.bearer)), Echo(0, site.sequence, site.through))
+    return _SITES / seconds
 
 
 def _pgbench(stand: Stand) -> float:

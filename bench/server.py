@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from bench import textbook
 from license_api.app import create_app
+from license_api.v1 import heartbeat_door
 from license_api.v1.wire import HeartbeatRequest
 from services.settings import Settings
 
@@ -35,9 +36,8 @@ async def bare(_scope: Scope, receive: Receive, send: Send) -> None:
     await send(_BODY)
 
 
-def make(settings: Settings) -> Any:
-    """Make the app and its yardsticks."""
-    api = create_app(settings)
+def make(api: FastAPI, settings: Settings) -> Any:
+    """Put the yardsticks beside the app."""
     others = {"/bench/fastapi": nothing, "/bench/bare": bare, **textbook.routes(settings.database_url)}
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -48,11 +48,14 @@ def make(settings: Settings) -> Any:
 
 if __name__ == "__main__":
     settings = Settings.load()
+    app = create_app(settings)
     uvicorn.run(
-        make(settings),
+        make(app, settings),
+        http=heartbeat_door.before(app),
         host=settings.host,
         port=settings.port,
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=False,
     )

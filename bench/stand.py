@@ -35,6 +35,7 @@ class Stand:
 
     ground: Ground
     folder: Path
+    distributor_id: UUID
     msp_id: UUID
     sites: int
     url: str = ""
@@ -62,11 +63,12 @@ class Stand:
     def heartbeats(self, count: int) -> list[tuple[str, str]]:
         """Give bearers and bodies of the next idle heartbeats, of sites that have not spoken for longest."""
         skip = self._next % self.sites
-        sites = asyncio.run(self._read(min(count, self.sites), skip))
+        sites = asyncio.run(self.read_sites(min(count, self.sites), skip))
         self._next += count
         return [(site.bearer, site.body(self.vault, self.now())) for site in sites]
 
-    async def _read(self, count: int, skip: int) -> list[fleet.Site]:
+    async def read_sites(self, count: int, skip: int = 0) -> list[fleet.Site]:
+        """Read how so many sites stand."""
         connection = await self.connect()
         sites = list(await fleet.read_sites(connection, count, skip))
         if len(sites) < count:
@@ -105,7 +107,7 @@ async def _fill(ground: Ground, folder: Path, sites: int) -> Stand:
     await _fill_textbook(connection, sites, now)
     await connection.execute("checkpoint")
     await connection.close()
-    return Stand(ground, folder, msp.id, sites)
+    return Stand(ground, folder, distributor.id, msp.id, sites)
 
 
 async def _fill_textbook(connection: Any, sites: int, now: datetime) -> None:
@@ -119,6 +121,7 @@ async def _fill_textbook(connection: Any, sites: int, now: datetime) -> None:
         now,
         fleet.SECRET.encode(),
     )
+    await connection.execute("select setval('bench_sites_id_seq', $1)", sites)
     await connection.execute("vacuum analyze bench_sites")
 
 

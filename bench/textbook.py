@@ -133,4 +133,5 @@ def tables_sql() -> list[str]:
         statements.append(str(CreateTable(table).compile(dialect=postgresql.dialect())))
         statements += [str(CreateIndex(index).compile(dialect=postgresql.dialect())) for index in table.indexes]
         statements.append(f"grant select, insert, update on {table.name} to tidemark_service")
+    statements.append("grant usage on all sequences in schema public to tidemark_service")
     return statements

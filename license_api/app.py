@@ -23,6 +23,7 @@ from license_api.v1 import (
     commands,
     decisions,
     distributors,
+    flags,
     health,
     heartbeats,
     inventory,
@@ -41,7 +42,6 @@ from license_api.v1 import (
     tokens,
     webhooks,
 )
-from license_api.v1.heartbeat_door import LicenseApi
 from services import sites
 from services.clock import Clock, system_clock
 from services.db import Sessions, make_engine, make_sessions
@@ -72,7 +72,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
             await idle_engine.dispose()
             await engine.dispose()
 
-    app = LicenseApi(
+    app = FastAPI(
         title="Tidemark License API",
         version="1.0.0",
         summary="Metered licence keys for backup agents",
@@ -90,6 +90,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         keys.router,
         lifecycle.router,
         policies.router,
+        flags.router,
         keys.site_router,
         billing.router,  # before the forms of a report, whose path would take its own
         decisions.router,

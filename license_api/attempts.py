@@ -22,6 +22,7 @@ _WRONG_TOKENS = RateLimitItemPerMinute(30, 10, namespace="wrong_tokens")
 _SIGN_INS_HERE = RateLimitItemPerMinute(10, 10, namespace="sign_ins_here")
 _SIGN_INS_OF_NETWORK = RateLimitItemPerMinute(60, 10, namespace="sign_ins_of_network")
 _SIGN_INS_OF_ADDRESS = RateLimitItemPerHour(100, 1, namespace="sign_ins_of_address")
+_CONFIRMATIONS = RateLimitItemPerMinute(10, 10, namespace="confirmations")
 _LINKS = RateLimitItemPerMinute(30, 10, namespace="links")
 _PUBLIC = RateLimitItemPerMinute(60, 1, namespace="public")
 _REQUESTS = RateLimitItemPerMinute(600, 1, namespace="requests")
@@ -71,6 +72,13 @@ class Attempts:
         if not known:
             await self._count(_SIGN_INS_OF_NETWORK, network)
             await self._count(_SIGN_INS_OF_ADDRESS, person)
+
+    async def confirm(self, credential: str) -> None:
+        """Count one password or code that is given in a session; raises `TooManyAttempts` after ten within ten minutes.
+
+        By session: whoever stole one does not get on from many networks, nor in the owner's way in another.
+        """
+        await self._count(_CONFIRMATIONS, credential)
 
     async def signed_in(self, address: str | None, email: str) -> None:
         """Forget the tries that came before a right one."""

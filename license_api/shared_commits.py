@@ -6,13 +6,15 @@ does a whole batch, and the general lane for everything else, so that a slow cas
 
 Both queues are bounded: beyond the bound the answer is 503 at once. The idle lane takes only heartbeats that show a
 genuine echo, which only this service can have made, and an installation has few places in a queue: so neither a flood
-of invented credentials nor one site gone wild crowds out the others.
+of invented credentials nor one site gone wild crowds out the others. While many wait, the answers ask for longer
+intervals.
 """
 
 import asyncio
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from functools import partial
 
 import structlog
 from sqlalchemy.exc import DBAPIError
@@ -26,28 +28,33 @@ from services.errors import Refusal, Unavailable
 from services.sites import Answer, Desk, Echo, Heartbeat, Idle
 
 _BATCH_MAX = 128
-# Two to three seconds of work at full speed: 10,000 sites that come back within one second find room.
+# Some seconds of work at full speed: 10,000 sites that come back within one second, even after long, find room.
 _IDLE_MAX = 16_384
-_GENERAL_MAX = 4_096
+_GENERAL_MAX = 16_384
 _STRANGERS_MAX = 512
 _PER_INSTALLATION_MAX = 4
+# Heartbeats that wait behind the batch under way: so many are too many, and so few are none to speak of.
+_BUSY_FROM = 4 * _BATCH_MAX
+_QUIET_BELOW = _BATCH_MAX
 _ATTEMPTS = 3
 _DEADLOCK = "40P01"
 _RETRY_AFTER_SECONDS = 1
 _log = structlog.get_logger()
+Outcome = Answer | Exception
+"""What becomes of a heartbeat: its answer, its refusal, or what went wrong."""
 
 
 class Waiting:
-    """A heartbeat that waits for the commit that holds it."""
+    """A heartbeat that waits for the commit that holds it; `settle` is called once."""
 
-    __slots__ = ("answer", "beat", "echo", "installation")
+    __slots__ = ("beat", "echo", "installation", "settle")
 
-    def __init__(self, beat: Heartbeat, echo: Echo | None) -> None:
+    def __init__(self, beat: Heartbeat, echo: Echo | None, settle: Callable[[Outcome], None]) -> None:
         """Begin to wait."""
         self.beat = beat
         self.echo = echo
         self.installation = beat.bearer.installation_id.int
-        self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self.settle = settle
 
 
 class Lane:
@@ -60,6 +67,10 @@ class Lane:
         self._queue: deque[Waiting] = deque()
         self._places: Counter[int] = Counter()
         self._committer: asyncio.Task[None] | None = None
+
+    def __len__(self) -> int:
+        """How many wait."""
+        return len(self._queue)
 
     def add(self, waiting: Waiting) -> None:
         """Queue one; raises `Unavailable` at once if there is no room, or none for its installation."""
@@ -114,18 +125,21 @@ class SharedCommits:
 
     async def take_in(self, beat: Heartbeat) -> Answer:
         """Give the answer once the heartbeat is durable; raises the refusal, or `Unavailable` with nothing lost."""
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self.take(beat, partial(_fulfil, answer))
+        return await answer
+
+    def take(self, beat: Heartbeat, settle: Callable[[Outcome], None]) -> None:
+        """Queue a heartbeat; `settle` is told once it is durable, or at once that there is no room."""
         echo = sites.genuine_echo(self._desk.vault, beat)
-        waiting = Waiting(beat, echo)
-        if echo is None:
-            self._strangers.add(waiting)
-        elif sites.perhaps_idle(beat, echo):
-            self._idle.add(waiting)
-        else:
-            self._general.add(waiting)
-        return await waiting.answer
+        lane = self._strangers
+        if echo is not None:
+            lane = self._idle if sites.perhaps_idle(beat, echo) else self._general
+        _queue(lane, Waiting(beat, echo, settle))
 
     async def _commit_idle(self, batch: list[Waiting]) -> None:
         """Take in what is idle; the rest goes on to the general lane, also when the statement itself failed."""
+        self._weigh()
         answers: Sequence[Answer | None] = [None] * len(batch)
         try:
             answers = await self._advance([Idle(one.beat, one.echo) for one in batch if one.echo], self._clock())
@@ -136,21 +150,24 @@ class SharedCommits:
             _log.warning("idle statement failed", error=type(error).__name__)
         for waiting, answer in zip(batch, answers, strict=True):
             if answer is not None:
-                _settle(waiting, answer)
+                waiting.settle(answer)
             else:
-                self._pass_on(waiting)
+                _queue(self._general, waiting)
+
+    def _weigh(self) -> None:
+        """Ask for longer intervals while heartbeats queue. Invented credentials lengthen nobody's interval."""
+        waiting, pace = len(self._idle) + len(self._general), self._desk.pace
+        if waiting >= _BUSY_FROM:
+            pace.busy = True
+        elif waiting < _QUIET_BELOW:
+            pace.busy = False
 
     async def _advance(self, batch: Sequence[Idle], now: datetime) -> list[Answer | None]:
         return await self._connection.run(lambda raw: sites.advance_idle(raw, self._desk, batch, now))
 
-    def _pass_on(self, waiting: Waiting) -> None:
-        try:
-            self._general.add(waiting)
-        except Unavailable as full:
-            _fail([waiting], full)
-
     async def _commit_general(self, batch: list[Waiting]) -> None:
         """Store a batch; if a statement fails for one of it, store each alone, so that only that one fails."""
+        self._weigh()
         try:
             answers = await self._store(batch, self._clock())
         except Exception as error:
@@ -161,7 +178,7 @@ class SharedCommits:
                     await self._commit_general([waiting])
             return
         for waiting, answer in zip(batch, answers, strict=True):
-            _settle(waiting, answer)
+            waiting.settle(answer)
 
     async def _store(self, batch: Sequence[Waiting], now: datetime) -> list[Answer | Refusal]:
         for attempt in range(1, _ATTEMPTS + 1):
@@ -175,16 +192,22 @@ class SharedCommits:
         raise AssertionError("the last attempt returns or raises")
 
 
-def _settle(waiting: Waiting, answer: Answer | Refusal) -> None:
-    if waiting.answer.done():
-        return
-    if isinstance(answer, Refusal):
-        waiting.answer.set_exception(answer)
-    else:
-        waiting.answer.set_result(answer)
+def _queue(lane: Lane, waiting: Waiting) -> None:
+    try:
+        lane.add(waiting)
+    except Unavailable as full:
+        waiting.settle(full)
 
 
 def _fail(batch: Sequence[Waiting], error: Exception) -> None:
     for waiting in batch:
-        if not waiting.answer.done():
-            waiting.answer.set_exception(error)
+        waiting.settle(error)
+
+
+def _fulfil(answer: asyncio.Future[Answer], outcome: Outcome) -> None:
+    if answer.done():  # the caller has left
+        return
+    if isinstance(outcome, Exception):
+        answer.set_exception(outcome)
+    else:
+        answer.set_result(outcome)

@@ -14,7 +14,9 @@ import yaml
 from rich.console import Console
 
 from license_api.app import create_app
+from license_api.v1 import heartbeat_door
 from ops import close as ops_close
+from ops import ledger as ops_ledger
 from ops import policy as ops_policy
 from ops import schema, service_login, upkeep
 from ops.demo import demo as play_demo
@@ -37,9 +39,11 @@ app = typer.Typer(
 )
 _keys = typer.Typer(no_args_is_help=True, help="Keys of the service itself.")
 _users = typer.Typer(no_args_is_help=True, help="The people of the vendor.")
+_ledger = typer.Typer(no_args_is_help=True, help="The ledger of usage.")
 _policy = typer.Typer(no_args_is_help=True, help="Policies of the programme, distributors, MSPs and keys.")
 _msp = typer.Typer(no_args_is_help=True, help="Managed service providers.")
 app.add_typer(_keys, name="keys")
+app.add_typer(_ledger, name="ledger")
 app.add_typer(_msp, name="msp")
 app.add_typer(_policy, name="policy")
 app.add_typer(_users, name="users")
@@ -57,13 +61,16 @@ _ClockFile = Annotated[Path | None, typer.Option("--clock", hidden=True)]
 def api(clock: _ClockFile = None) -> None:
     """Serve the License API."""
     settings = _ready_settings()
+    made = create_app(settings, _clock(clock))
     uvicorn.run(
-        create_app(settings, _clock(clock)),
+        made,
+        http=heartbeat_door.before(made),
         host=settings.host,
         port=settings.port,
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # the app asks the proxies that are trusted itself
         timeout_graceful_shutdown=20,
     )
 
@@ -184,6 +191,26 @@ def sweep(
             typer.echo(line)
     else:
         raise typer.BadParameter("say --dry-run or --release MSP; the worker sweeps of itself")
+
+
+@_ledger.command("show")
+def show_ledger() -> None:
+    """Show the ledger's partitions."""
+    for line in asyncio.run(ops_ledger.show_ledger(_ready_settings())):
+        typer.echo(line)
+
+
+@_ledger.command("archive")
+def archive_ledger(
+    before: Annotated[str, typer.Option(metavar="YYYY-MM", help="The first month that stays.")],
+) -> None:
+    """Take old months out of the ledger: detached, kept in the schema ledger_archive, and nothing counted changes."""
+    try:
+        lines = asyncio.run(ops_ledger.archive(_ready_settings(), before, system_clock()))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    for line in lines:
+        typer.echo(line)
 
 
 @_keys.command("rotate-signing")

@@ -67,7 +67,7 @@ async def _carry(tools: Tools, carrier: Carrier, parcel: Parcel) -> None:
 
 
 async def look_after_people(context: Context) -> None:
-    """Replace the admins whose day is over; drop registrations, refused activations and answers that are past."""
+    """Replace the admins whose day is over; drop registrations, refusals, answers and addresses that are past."""
     tools: Tools = context["tools"]
     replaced = tools.vault is not None
     while replaced and tools.vault is not None:
@@ -77,3 +77,4 @@ async def look_after_people(context: Context) -> None:
         await partners.drop_unverified(db, tools.clock())
         await partners.drop_old_answers(db, tools.clock())
         await sites.refusals.drop_old(db, tools.clock())
+        await sites.addresses.erase_old(db, tools.clock())

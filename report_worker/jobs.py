@@ -10,7 +10,7 @@ from uuid import UUID
 import structlog
 
 from report_worker.press import Press
-from services import reports, sites
+from services import reports, sites, usage
 from services.clock import Clock
 from services.db import Sessions
 from services.delivery import Carrier, PostOffice
@@ -67,6 +67,19 @@ async def close_periods(context: Context) -> None:
     await _close_due(tools)
     await _issue_written(tools)
     await _state_issued(tools)
+
+
+async def make_partitions(context: Context) -> None:
+    """Make the ledger's months ahead; while heartbeats keep the table from being locked, the next ring tries again."""
+    tools: Tools = context["tools"]
+    while True:
+        async with tools.sessions() as db:
+            bound = await usage.next_bound(db, tools.clock())
+        if bound is None:
+            return
+        async with tools.sessions.begin() as db:
+            made = await usage.make_partition(db, bound)
+        _log.info("partition made", name=made)
 
 
 async def tell_last_day(context: Context) -> None:

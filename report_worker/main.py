@@ -25,7 +25,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from report_worker.delivering import look_after_people, send_letters, send_webhooks
-from report_worker.jobs import Context, Tools, close_periods, sweep, tell_last_day
+from report_worker.jobs import Context, Tools, close_periods, make_partitions, sweep, tell_last_day
 from report_worker.press import Press
 from services import reports
 from services.clock import Clock, system_clock
@@ -53,10 +53,15 @@ def _job(job: Callable[[Context], Awaitable[None]]) -> WorkerCoroutine:
 
 SHORT = Queue(
     name="short",
-    jobs=[func(_job(sweep), keep_result=0), func(_job(look_after_people), keep_result=0)],
+    jobs=[
+        func(_job(sweep), keep_result=0),
+        func(_job(look_after_people), keep_result=0),
+        func(_job(make_partitions), keep_result=0),
+    ],
     clockwork=[
         cron(_job(sweep), second=0, keep_result=0),
         cron(_job(look_after_people), second=30, keep_result=0),
+        cron(_job(make_partitions), second=50, keep_result=0),
     ],
     timeout_seconds=60,
 )

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import DateTime, LargeBinary, MetaData
+from sqlalchemy import DateTime, LargeBinary, MetaData, func, select
 from sqlalchemy.dialects.postgresql import UUID as PgUuid
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
@@ -47,3 +47,8 @@ def make_engine(url: str, connections: int = 10, **arguments: Any) -> AsyncEngin
 def make_sessions(engine: AsyncEngine) -> Sessions:
     """Make the factory of sessions; rows stay readable after the edge has committed."""
     return async_sessionmaker(engine, expire_on_commit=False)
+
+
+async def take_turn(db: AsyncSession, name: str) -> None:
+    """Let whoever does something of this name wait until this transaction ends: for rows that are not there yet."""
+    await db.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))

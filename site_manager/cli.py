@@ -18,7 +18,7 @@ from site_manager import chain
 from site_manager.lock import held_alone
 from site_manager.loop import run as run_loop
 from site_manager.machine import FolderMachine
-from site_manager.messages import REFUSALS, STATES, explain, explain_lease
+from site_manager.messages import REFUSALS, STATES, explain, explain_lease, unusable
 from site_manager.outcome import Activated, Answered
 from site_manager.requests import read_payload
 from site_manager.site import SiteManager
@@ -35,8 +35,8 @@ def main() -> None:
     """Run the command; what the machine refuses is told in a sentence."""
     try:
         app()
-    except sqlite3.Error as error:
-        typer.echo(f"The state file cannot be used: {error}.", err=True)
+    except (sqlite3.Error, OSError) as error:
+        typer.echo(unusable(str(error)), err=True)
         sys.exit(1)
 
 

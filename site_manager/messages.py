@@ -126,6 +126,14 @@ def explain_lease(lease: Lease | LeaseRefused | None) -> str:
             return LEASES[reason]
 
 
+def unusable(detail: str) -> str:
+    """The sentence for a state file that cannot even be read."""
+    return (
+        f"The state file cannot be used ({detail}); free disk space, correct its permissions or put an older copy of "
+        "it in its place, and if there is none ask your service provider to release the key and activate again."
+    )
+
+
 def _explain_answer(answered: Answered) -> str:
     if not answered.receipt_agrees:
         return (

@@ -20,7 +20,8 @@ def repair(
     match code:
         case "changes_missing" if problem is not None and problem.through is not None:
             chain.agree(db, problem.through, problem.receipt, now)
-        case "line_broken" if not frozen.resume:
+        case "line_broken" if not frozen.resume or not again:
+            # A resume that a copy of this file has sent already needs a nonce of its own.
             requests.turn_to_resume(db)
         case "body_too_large" if frozen.entries > 1:
             pass

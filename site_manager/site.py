@@ -105,11 +105,18 @@ class SiteManager:
         self._identity()
         return self._recorder.record(changes)
 
-    def record_standalones(self, at: datetime, seen: Sequence[str]) -> None:
-        """Keep durably which standalone installations (their UUIDs) are seen from this instant on."""
-        self._identity()
-        with self._spool.transaction(durable=True) as db:
-            chain.append_standalones(db, at, seen)
+    def record_standalones(self, at: datetime, seen: Sequence[str]) -> bool:
+        """Keep durably which standalone installations (their UUIDs) are seen from this instant on.
+
+        False if the disk did not take it: say it again, for this does not wait in memory.
+        """
+        try:
+            self._identity()
+            with self._spool.transaction(durable=True) as db:
+                chain.append_standalones(db, at, seen)
+        except sqlite3.OperationalError:
+            return False
+        return True
 
     def permission(self) -> Permission:
         """What the site may do now, by the state last told and the lease in hand."""

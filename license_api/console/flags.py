@@ -1,9 +1,12 @@
-"""What stands on a report, in plain words: its flags, what a correction comes from, the types of agents."""
+"""What stands on a report, in plain words: its flags, who decided and why, the types of agents."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from license_api.console.language import N_
 from license_api.console.states import State
+from license_api.console.visit import Signed
+from services import partners
 
 TYPES = {
     "server": N_("Server"),
@@ -86,3 +89,14 @@ FLAGS = {
 def flag(code: str) -> Flag:
     """Give how a flag is shown; one that has no entry is shown by its own name."""
     return FLAGS.get(code, Flag(State(code, "info", "quiet"), ""))
+
+
+async def people(visit: Signed, actors: Iterable[str | None]) -> dict[str | None, str]:
+    """Give how those who decided are named: one's own people by name, others as another partner's."""
+    every = {actor for actor in actors if actor}
+    known = await partners.names_of_actors(visit.db, visit.principal, every)
+    return {None: "–", **{actor: known.get(actor) or _stranger(actor) for actor in every}}
+
+
+def _stranger(actor: str) -> str:
+    return N_("another partner") if actor.startswith(("user_", "token_")) else actor

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from license_api.console.language import N_
+from license_api.console.language import N_, known_texts
 from services.errors import Refusal
 
 M = TypeVar("M", bound=BaseModel)
@@ -66,7 +66,8 @@ class Form:
         """Keep a refusal: at its field if it points to one that was sent, else for the whole form."""
         field = (refusal.pointer or "").removeprefix("/")
         if field in self._sent:
-            self.errors[field] = refusal.detail
+            known = refusal.detail in known_texts()
+            self.errors[field] = refusal.detail if known else (type(refusal).__doc__ or "").partition("\n")[0]
         else:
             self.refusal = refusal
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from license_api.console import answers, charts
-from license_api.console.flags import FLAGS, ORIGINS, TYPES, flag
+from license_api.console.flags import FLAGS, ORIGINS, TYPES, flag, people
 from license_api.console.route import PageRoute
 from license_api.console.visit import SignedIn
 from license_api.v1.pages import cursor, named
@@ -102,6 +102,7 @@ async def show_report(
         sums=reports.daily_sums(document), incomplete=[line for line in lines if line.coverage < 1],
         idle=sorted((line for line in lines if line.idle), key=lambda line: -line.idle),
         names_max=_NAMES_MAX, disputes=disputes,
+        who=await people(visit, [one["actor"] for one in document["corrections"]]),
     )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from license_api.console import answers, cookies
 from license_api.console.route import PageRoute
 from license_api.console.visit import Signed, SignedIn
 from license_api.deps import Service
+from license_api.v1.pages import named
 from services import delivery, ids, keys, partners, sites
 from services.errors import Unauthenticated
 from services.partners import Principal, Right
@@ -100,8 +101,8 @@ class Live:
                 del self._watches[subject]
 
 
-@router.get("/live")
-async def stream(visit: SignedIn, of: str = "") -> Response:
+@router.get("/live/{of}")
+async def stream(visit: SignedIn, of: str) -> Response:
     """Tell a page of changes; one too many is told to ask by itself."""
     visit.require(Right.SITES_READ)
     live: Live = visit.request.app.state.live
@@ -156,11 +157,10 @@ async def _still_there(visit: Signed) -> bool:
     return True
 
 
-async def _site_in(visit: Signed, path: str) -> UUID | None:
-    """Give the site that a page is about; None for a page of many. Raises `Absent` for a stranger's."""
-    for part in path.split("/"):
-        if (site_id := ids.read("site", part)) is not None:
-            return (await keys.key_of_site(visit.db, visit.principal, site_id)).site_id
-        if (key_id := ids.read("key", part)) is not None:
-            return (await keys.visible_key(visit.db, visit.principal, key_id)).site_id
-    return None
+async def _site_in(visit: Signed, of: str) -> UUID | None:
+    """Give the site that a page is about, by its id or its key's; None for `fleet`. Raises `Absent`."""
+    if of == "fleet":
+        return None
+    if (key_id := ids.read("key", of)) is not None:
+        return (await keys.visible_key(visit.db, visit.principal, key_id)).site_id
+    return (await keys.key_of_site(visit.db, visit.principal, named("site", of))).site_id

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 _EVERYBODY = frozenset(PartnerKind)
 _MSP = frozenset({PartnerKind.MSP})
 _VENDOR = frozenset({PartnerKind.VENDOR})
+_DISTRIBUTOR = frozenset({PartnerKind.DISTRIBUTOR})
 _ABOVE = frozenset({PartnerKind.VENDOR, PartnerKind.DISTRIBUTOR})
 
 
@@ -45,8 +46,38 @@ GROUPS = (
     ),
     Group(
         N_("Accounts"),
-        (Room(N_("Reports"), "/reports", Right.REPORTS_READ),),
+        (
+            Room(N_("Reports"), "/reports", Right.REPORTS_READ),
+            Room(N_("Disputes"), "/disputes", Right.REPORTS_READ),
+            Room(N_("Voids"), "/voids", Right.REPORTS_READ),
+            Room(N_("Statements"), "/statements", Right.REPORTS_READ, _ABOVE),
+            Room(N_("Prices"), "/prices", Right.REPORTS_READ, _ABOVE),
+        ),
     ),
+    Group(
+        N_("Programme"),
+        (
+            Room(N_("Registrations"), "/registrations", Right.PARTNERS_READ, _VENDOR),
+            Room(N_("MSPs"), "/msps", Right.PARTNERS_READ, _ABOVE),
+            Room(N_("Distributors"), "/distributors", Right.PARTNERS_READ, _VENDOR),
+            Room(N_("Held sweeps"), "/held", Right.SITES_READ, _VENDOR),
+            Room(N_("Policies"), "/policies", Right.PARTNERS_READ),
+            Room(N_("Documents"), "/documents", Right.PARTNERS_READ),
+        ),
+    ),
+    Group(
+        N_("Company"),
+        (
+            Room(N_("Company data"), "/msps/own", Right.PARTNERS_READ, _MSP),
+            Room(N_("Company data"), "/distributors/own", Right.PARTNERS_READ, _DISTRIBUTOR),
+            Room(N_("People"), "/people", Right.PEOPLE_READ),
+            Room(N_("API tokens"), "/tokens", Right.PEOPLE_READ),
+            Room(N_("Webhooks"), "/webhooks", Right.WEBHOOKS_READ),
+            Room(N_("Letters"), "/letters", Right.EVENTS_READ),
+            Room(N_("Audit log"), "/audit-log", Right.AUDIT_READ),
+        ),
+    ),
+    Group(N_("You"), (Room(N_("Your account"), "/account"),)),
 )
 
 

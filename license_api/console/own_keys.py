@@ -8,7 +8,7 @@ from starlette.responses import Response
 from license_api.console.key_acts import ACTS
 from license_api.console.language import N_
 from license_api.console.route import PageRoute
-from license_api.console.site_page import own_key_of, people
+from license_api.console.site_page import own_key_of
 from license_api.console.visit import Signed, SignedIn
 from license_api.v1.keys import NewKey
 from license_api.v1.pages import cursor, named
@@ -66,6 +66,7 @@ async def show_key(visit: SignedIn, key_id: str) -> Response:
     key = await keys.visible_key(visit.db, visit.principal, named("key", key_id))
     own = key.msp_id == visit.principal.partner_id
     seats = await sites.seats_of(visit.db, key)
+    timeline = (await keys.timeline(visit.db, key, _TIMELINE))[::-1]
     policy = await keys.policy_of_key(visit.db, key, visit.now)
     move = await sites.moves.open_move_of(visit.db, key.site_id) if own else None
     offered = [act for act in ACTS.values() if own and visit.may(act.right) and act.offered(key, move)]
@@ -78,8 +79,8 @@ async def show_key(visit: SignedIn, key_id: str) -> Response:
         policy=policy,
         move=move,
         acts=offered,
-        timeline=(await keys.timeline(visit.db, key, _TIMELINE))[::-1],
-        people=await people(visit),
+        timeline=timeline,
+        people=await partners.names_of_actors(visit.db, visit.principal, [one.actor for one in timeline]),
     )
 
 

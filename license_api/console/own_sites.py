@@ -2,7 +2,7 @@
 
 import csv
 import io
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -46,8 +46,10 @@ async def list_sites(
     )
 
 
-@router.get("/sites.csv")
-async def download_sites(visit: SignedIn, q: str = "", liveness: str = "", state: str = "", sort: str = "") -> Response:
+@router.get("/sites.{form}")
+async def download_sites(
+    visit: SignedIn, form: Literal["csv"], q: str = "", liveness: str = "", state: str = "", sort: str = ""
+) -> Response:
     """All sites of the list as CSV: RFC 4180, UTF-8, instants in UTC; what a spreadsheet would compute is quoted."""
     visit.require(Right.SITES_READ)
     asked, after, text = _asked(q, liveness, state, sort), None, io.StringIO()
@@ -58,7 +60,7 @@ async def download_sites(visit: SignedIn, q: str = "", liveness: str = "", state
         msps = await _msps(visit, rows)
         writer.writerows([_safe(value) for value in _row(site, msps.get(site.msp_id))] for site in rows)
         if len(rows) < _AT_ONCE:
-            return answers.download(visit, "sites.csv", text.getvalue(), "text/csv; charset=utf-8")
+            return answers.download(visit, f"sites.{form}", text.getvalue(), "text/csv; charset=utf-8")
         after = rows[-1].site_id
 
 

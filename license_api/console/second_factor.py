@@ -38,7 +38,7 @@ async def confirm(visit: SignedIn) -> Response:
         return _again(visit)
     given, codes = visit.form.read(Code), None
     if given is not None:
-        await visit.made.attempts.sign_in(visit.origin.address, str(visit.principal.person()), known=True)
+        await visit.made.attempts.confirm(str(visit.principal.credential_id))
         vault, me = visit.made.desk.vault, await _me(visit)
         codes = await visit.attempt(partners.confirm_totp(visit.db, vault, visit.principal, me, given.code, visit.now))
     return visit.page(_PAGE, secret=None, picture=None, codes=codes)

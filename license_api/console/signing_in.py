@@ -169,7 +169,9 @@ async def confirm_registration(visit: Visitor) -> Response:
     wanted = visit.form.read(Token)
     if wanted is not None:
         await visit.made.attempts.link(visit.origin.address)
-        await visit.attempt(partners.verify_registration(visit.db, token=wanted.token, now=visit.now))
+        await visit.attempt(
+            partners.verify_registration(visit.db, token=wanted.token, origin=visit.origin, now=visit.now)
+        )
     return visit.page("signing_in/registration.html", token=visit.form.get("token"), done=visit.form.right)
 
 

@@ -151,6 +151,7 @@ async def page(visit: Signed, site_id: UUID) -> Response:
     machines = await sites.machines_of(db, caller, site_id)
     commands = await sites.commands.commands_of(db, caller, site_id, after=None, limit=_COMMANDS)
     told = await sites.last_told(db, caller, site_id)
+    timeline = (await keys.timeline(db, key, _TIMELINE))[::-1]
     return visit.page(
         _PAGE,
         site=site,
@@ -159,7 +160,6 @@ async def page(visit: Signed, site_id: UUID) -> Response:
         msp=(await partners.names_of_msps(db, caller, [key.msp_id])).get(key.msp_id),
         opens=_opens(site.console_url),
         machines=machines,
-        flags=await sites.flags.flags_of(db, caller, site_id),
         twins=await _twins(visit, site, machines),
         refused=await sites.refusals.refused_of(db, caller, after=None, limit=5, site_id=site_id),
         same=await _namesakes(visit, site),
@@ -168,19 +168,11 @@ async def page(visit: Signed, site_id: UUID) -> Response:
         inventories=await sites.inventory.inventories_of(db, caller, site_id),
         commands=[(one, sites.commands.state_of(one, now)) for one in commands],
         command_kinds=KINDS,
-        timeline=(await keys.timeline(db, key, _TIMELINE))[::-1],
-        people=await people(visit),
+        timeline=timeline,
+        people=await partners.names_of_actors(db, caller, [one.actor for one in timeline]),
         told=[(one, _entry(one.last_entry)) for one in told],
         types=TYPES,
     )
-
-
-async def people(visit: Signed) -> dict[str, str]:
-    """Give the names of the visitor's colleagues, by how timelines name them."""
-    if not visit.may(Right.PEOPLE_READ):
-        return {}
-    users = await partners.users_of(visit.db, visit.principal, after=None, limit=200)
-    return {ids.show("user", one.id): one.name for one in users}
 
 
 def _opens(address: str | None) -> str | None:

@@ -26,6 +26,10 @@ STATES = {
     "disabled": State(N_("Disabled"), "stop", "bad"),
     "suspended": State(N_("Suspended"), "pause", "warn"),
     "revoked": State(N_("Revoked"), "cross", "bad"),
+    # Of an MSP.
+    "msp_approved": State(N_("Approved"), "check", "good"),
+    "msp_suspended": State(N_("Suspended"), "pause", "warn"),
+    "msp_closed": State(N_("Closed"), "cross", "quiet"),
     # Of a site, beside its liveness.
     "clone_suspected": State(N_("Clone suspected"), "twins", "bad"),
     "implausible": State(N_("Implausible figures"), "alert", "warn"),
@@ -48,6 +52,15 @@ STATES = {
     "backup_ok": State(N_("Well"), "check", "good"),
     "backup_warning": State(N_("With warnings"), "alert", "warn"),
     "backup_failed": State(N_("Failed"), "cross", "bad"),
+    # Of a report that waits to be stated.
+    "wait_report_held": State(N_("Report under review"), "pause", "warn"),
+    "wait_price_missing": State(N_("Held: a price is missing"), "alert", "bad"),
+    "wait_ready": State(N_("Draft, stated next"), "clock", "quiet"),
+    # Of a void.
+    "void_asked": State(N_("To be answered"), "clock", "warn"),
+    "void_granted": State(N_("Granted"), "check", "good"),
+    "void_refused": State(N_("Refused"), "cross", "quiet"),
+    "void_too_late": State(N_("Closed unanswered"), "cross", "quiet"),
 }
 # What timelines tell, and who did it where it was no person.
 KEY_EVENTS = {

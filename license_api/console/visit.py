@@ -82,9 +82,10 @@ class Signed(Visit):
         """Write what was done into the audit log."""
         await partners.note(self.db, self.principal, action, subject, after=after or None, now=self.now)
 
-    async def confirmed(self, right: Right) -> bool:
+    async def confirmed(self, right: Right | None = None) -> bool:
         """Tell whether a grave act may go on: with a fresh sign-in, or with the password that its form brought."""
-        self.principal.require(right)
+        if right is not None:
+            self.principal.require(right)
         if self.principal.fresh:
             return True
         if not self.form.get("password"):
@@ -94,7 +95,7 @@ class Signed(Visit):
         return self.form.right
 
     async def _confirm(self) -> None:
-        await self.made.attempts.sign_in(self.origin.address, str(self.principal.person()), known=True)
+        await self.made.attempts.confirm(str(self.principal.credential_id))
         await partners.confirm_session(
             self.db,
             self.made.desk.vault,

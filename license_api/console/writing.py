@@ -52,6 +52,7 @@ def _environment(language: str) -> Environment:
         "ago": _ago,
         "number": _number,
         "money": _money,
+        "price": _price,
         "percent": _percent,
         "shown": ids.show,
     }
@@ -121,10 +122,10 @@ def _iso_day(context: Context, day: str) -> str:
 
 
 @pass_context
-def _month(context: Context, month: str) -> str:
-    """Write a month (`2026-03`)."""
+def _month(context: Context, month: str, *, inside: bool = False) -> str:
+    """Write a month (`2026-03`); `inside` a sentence, as the language writes it there."""
     text = dates.format_date(date.fromisoformat(f"{month}-01"), "LLLL y", LOCALES[context["language"]])
-    return text[:1].upper() + text[1:]
+    return text if inside else text[:1].upper() + text[1:]
 
 
 @pass_context
@@ -140,6 +141,16 @@ def _money(context: Context, value: Decimal | str | None, currency: str) -> str:
     if value is None:
         return "–"
     return numbers.format_currency(Decimal(value), currency, locale=LOCALES[context["language"]])
+
+
+@pass_context
+def _price(context: Context, value: Decimal | str, currency: str) -> str:
+    """Write a unit price exactly: it may have more places than its currency."""
+    exact, locale = Decimal(value).normalize(), LOCALES[context["language"]]
+    places = max(2, -int(exact.as_tuple().exponent))
+    plain = numbers.format_decimal(exact, f"#,##0.{'0' * places}", locale=locale)
+    symbol = numbers.get_currency_symbol(currency, locale)
+    return f"{plain}\N{NO-BREAK SPACE}{symbol}" if context["language"] == "it" else f"{symbol}{plain}"
 
 
 @pass_context

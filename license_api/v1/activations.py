@@ -4,6 +4,7 @@ from fastapi import APIRouter, Response
 
 from license_api.deps import Db, From, Now, TheService
 from license_api.problems import described, respond
+from license_api.v1.etags import IfNoneMatch, as_known, etag
 from license_api.v1.fields import Said
 from license_api.v1.wire import ActivationAnswer, ActivationRequest, SitePolicy
 from services import ids, sites
@@ -94,9 +95,16 @@ class Jwks(Said):
     "/.well-known/jwks.json",
     operation_id="getJwks",
     summary="The public keys that leases are checked with",
-    responses=described(),
+    response_model=Jwks,
+    responses={304: {"description": "It is as you have it."}, **described(Invalid)},
 )
-async def jwks(db: Db, now: Now, made: TheService, response: Response) -> Jwks:
+async def jwks(
+    db: Db, now: Now, made: TheService, response: Response, if_none_match: IfNoneMatch = None
+) -> Jwks | Response:
     """A site keeps this; it asks again when a lease names a key it does not know."""
-    response.headers["Cache-Control"] = f"public, max-age={sites.CACHED_SECONDS}"
-    return Jwks(keys=await sites.public_keys(db, made.desk.vault, now))
+    shown = Jwks(keys=await sites.public_keys(db, made.desk.vault, now))
+    headers = {"Cache-Control": f"public, max-age={sites.CACHED_SECONDS}", "ETag": etag(shown)}
+    if as_known(if_none_match, shown):
+        return Response(status_code=304, headers=headers)
+    response.headers.update(headers)
+    return shown

@@ -5,15 +5,18 @@ from datetime import datetime
 from fastapi import APIRouter
 
 from license_api.deps import CALLER_REFUSALS, Caller, Db, Now
+from license_api.noted import noted
+from license_api.once import Once, OnceRoute
 from license_api.problems import described
 from license_api.v1.fields import Count, Instant, InstantText, Message, Name, Said, Sha256Hex
 from license_api.v1.pages import named
 from license_api.v1.wire import AgentCounts
 from services import ids, reports
 from services.errors import Absent, BodyTooLarge
-from services.partners import Right, WrongPartner
+from services.partners import IdempotencyKeyReused, Right, WrongPartner
 
-router = APIRouter(tags=["reports"])
+_ACTS = {"disputeLine": "line.disputed", "askVoid": "void.asked"}
+router = APIRouter(tags=["reports"], route_class=OnceRoute, dependencies=[noted(_ACTS)])
 
 
 class EntryShown(Said):
@@ -40,10 +43,19 @@ class PeakEvidenceShown(Said):
     entries: list[EntryShown]
 
 
+class RaisedFlagShown(Said):
+    """A flag of the line that a finding raised. No figure changes by it."""
+
+    flag: str
+    since: Instant
+    detail: str
+
+
 class Evidence(Said):
     """The evidence of a report's line."""
 
     items: list[PeakEvidenceShown]
+    flags: list[RaisedFlagShown]
 
 
 class NewDispute(Message):
@@ -92,7 +104,8 @@ async def get_evidence(report_id: str, site_id: str, caller: Caller, db: Db) -> 
     """For each peak the change that made it, with those around it and their receipts."""
     caller.require(Right.REPORTS_READ)
     found = await reports.evidence_of(db, caller, named("report", report_id), named("site", site_id))
-    return Evidence(items=[_peak(one) for one in found])
+    flags = [RaisedFlagShown(flag=one.flag, since=one.since, detail=one.detail) for one in found.flags]
+    return Evidence(items=[_peak(one) for one in found.peaks], flags=flags)
 
 
 @router.post(
@@ -100,8 +113,15 @@ async def get_evidence(report_id: str, site_id: str, caller: Caller, db: Db) -> 
     operation_id="disputeLine",
     summary="Dispute a line of an issued report",
     status_code=201,
+    dependencies=[Once],
     responses=described(
-        Absent, BodyTooLarge, WrongPartner, reports.AlreadyDisputed, reports.DisputeTooLate, *CALLER_REFUSALS
+        IdempotencyKeyReused,
+        Absent,
+        BodyTooLarge,
+        WrongPartner,
+        reports.AlreadyDisputed,
+        reports.DisputeTooLate,
+        *CALLER_REFUSALS,
     ),
 )
 async def post_dispute(
@@ -130,7 +150,10 @@ async def post_dispute(
     operation_id="askVoid",
     summary="Ask that a peak reported by mistake is not charged",
     status_code=201,
-    responses=described(Absent, BodyTooLarge, WrongPartner, reports.PeriodClosed, *CALLER_REFUSALS),
+    dependencies=[Once],
+    responses=described(
+        IdempotencyKeyReused, Absent, BodyTooLarge, WrongPartner, reports.PeriodClosed, *CALLER_REFUSALS
+    ),
 )
 async def post_void(site_id: str, body: NewVoid, caller: Caller, db: Db, now: Now) -> VoidShown:
     """Before the close only. The distributor grants or refuses it; granted, the report shows both figures."""

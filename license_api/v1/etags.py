@@ -1,4 +1,4 @@
-"""`ETag` and `If-Match`: who changes something can say which version it has read."""
+"""`ETag`, `If-Match` and `If-None-Match`: who changes or reads something can say which version it has."""
 
 import hashlib
 from typing import Annotated
@@ -10,6 +10,10 @@ from services.errors import ChangedMeanwhile
 
 IfMatch = Annotated[
     str | None, Header(alias="If-Match", max_length=200, description="The ETag that you have read: 412 if it is past.")
+]
+
+IfNoneMatch = Annotated[
+    str | None, Header(alias="If-None-Match", max_length=200, description="The ETag that you have: 304 if it still is.")
 ]
 
 
@@ -29,3 +33,9 @@ def match(if_match: str | None, shown: BaseModel) -> None:
         return
     if etag(shown) not in [one.strip() for one in if_match.split(",")]:
         raise ChangedMeanwhile
+
+
+def as_known(if_none_match: str | None, shown: BaseModel) -> bool:
+    """Tell whether the caller has what would be shown."""
+    known = [one.strip().removeprefix("W/") for one in (if_none_match or "").split(",")]
+    return etag(shown) in known

@@ -1,12 +1,14 @@
-"""The lean way to `POST /v1/heartbeats`: a plain ASGI callable in front of the app, for the request that is all right.
+"""The lean way to `POST /v1/heartbeats`: served where uvicorn reads requests, with no task or scope for each.
 
-It reads with the same models, through the same intake, and answers the same bytes. Whatever it does not like (another
-content type, a body that is too large or not valid, a bearer that is none) it hands on, with what it has read, to the
-app's own route, which says what is wrong: so the two cannot differ in what they refuse.
+It reads with the same models, through the same intake, and answers the same bytes as the app's route. Whatever it does
+not like (another content type, no length, a body that is too large or not valid, a bearer that is none, a request that
+does not wait for the answer before) it hands on, with what it has read, to the app, whose route says what is wrong: so
+the two cannot differ in what they refuse. A server that does not know the door serves all by that route.
 """
 
+import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -15,87 +17,127 @@ from fastapi import FastAPI
 from pydantic import ValidationError
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
-from starlette.types import Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from license_api import problems
 from license_api.addresses import client_address
 from license_api.deps import Service
 from license_api.requests import BODY_BYTES_MAX
+from license_api.shared_commits import Outcome
 from license_api.v1.heartbeats import PATH, answer_of
 from license_api.v1.wire import HeartbeatAnswer, HeartbeatRequest
 from services import sites
 from services.errors import Refusal, Unauthenticated, Unavailable
 from services.sites import Answer, Heartbeat
 
+_URL = PATH.encode()
+_LENGTH_DIGITS = len(str(BODY_BYTES_MAX))
 _read = HeartbeatRequest.__pydantic_validator__.validate_json
 _to_json = HeartbeatAnswer.__pydantic_serializer__.to_json
+_USUAL = (
+    b'{"state":"%b","sequence":%d,"echo":"%b","through":%d,"receipt":"%b","server_time":"%bZ",'
+    b'"next_heartbeat_seconds":%d,"notices":[],"commands":[]}'
+)
 _log = structlog.get_logger()
 
 
-class LicenseApi(FastAPI):
-    """The app, with the door before its one hot route."""
+def before(app: FastAPI) -> Any:
+    """Give uvicorn's `http`: its protocol, with the door before the app."""
+    return partial(_Connection, api=app)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a heartbeat at the door, and everything else as FastAPI does."""
-        if scope["type"] == "http" and scope["path"] == PATH and scope["method"] == "POST":
-            await _serve(self, scope, receive, send)
+
+class _Connection(HttpToolsProtocol):
+    """uvicorn's protocol of one connection. It calls the `on_…` methods as it reads."""
+
+    def __init__(self, *arguments: Any, api: FastAPI, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._api = api
+        self._credential: str | None = None
+        self._body = b""
+
+    def on_headers_complete(self) -> None:
+        self._credential = self._credential_at_the_door()
+        if self._credential is None:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if self._credential is None:
+            super().on_body(body)
         else:
-            await super().__call__(scope, receive, send)
+            self._body += body
+
+    def on_message_complete(self) -> None:
+        if self._credential is None:
+            super().on_message_complete()
+            return
+        credential, body = self._credential, self._body
+        self._credential, self._body = None, b""
+        service: Service = self._api.state.service
+        beat = _heartbeat(body, credential, partial(_address, self.scope, service))
+        if beat is None:
+            self._hand_on(body)
+            return
+        self.cycle = exchange = _Exchange(self)  # type: ignore[assignment]
+        service.heartbeats.take(beat, exchange.settle)
+
+    def _hand_on(self, body: bytes) -> None:
+        super().on_headers_complete()
+        super().on_body(body)
+        super().on_message_complete()
+
+    def _credential_at_the_door(self) -> str | None:
+        """Give the bearer's credential, None if the request is not for the door."""
+        if self.url != _URL or self.parser.get_method() != b"POST" or self.parser.get_http_version() != "1.1":
+            return None
+        busy = self.cycle is not None and not self.cycle.response_complete
+        if busy or self.expect_100_continue or self.parser.should_upgrade() or self.root_path:
+            return None
+        return _credential(self.headers)
 
 
-async def _serve(app: FastAPI, scope: Scope, receive: Receive, send: Send) -> None:
-    credential, length = _headers(scope)
-    if credential is None or length > BODY_BYTES_MAX:
-        await FastAPI.__call__(app, scope, receive, send)
-        return
-    messages = await _body(receive, BODY_BYTES_MAX)
-    service: Service = app.state.service
-    beat = _heartbeat(messages, credential, partial(_address, scope, service))
-    if beat is None:
-        await FastAPI.__call__(app, scope, _again(messages, receive), send)
-        return
-    request_id = secrets.token_hex(8)
-    try:
-        body = _write(await service.heartbeats.take_in(beat))
-    except Exception as error:
-        response = _problem(error, request_id)
-        response.headers["X-Request-Id"] = request_id
-        await response(scope, receive, send)
-        return
-    await send(_start(body, request_id))
-    await send({"type": "http.response.body", "body": body})
+class _Exchange:
+    """A request at the door and its answer; to uvicorn, what a cycle of the app is."""
+
+    __slots__ = ("_connection", "disconnected", "keep_alive", "response_complete")
+    message_event = asyncio.Event()
+    """Set by uvicorn; nobody waits for it."""
+
+    def __init__(self, connection: _Connection) -> None:
+        self._connection = connection
+        self.keep_alive = connection.parser.should_keep_alive()
+        self.response_complete = False
+        self.disconnected = False
+
+    def settle(self, outcome: Outcome) -> None:
+        """Answer."""
+        self.response_complete = True
+        connection = self._connection
+        if self.disconnected or connection.transport.is_closing():
+            return
+        common = [b"%b: %b\r\n" % header for header in connection.server_state.default_headers]
+        if not self.keep_alive:
+            common.append(b"connection: close\r\n")
+        connection.transport.write(_response(outcome, b"".join(common)))
+        if not self.keep_alive:
+            connection.transport.close()
+        connection.on_response_complete()
 
 
-def _headers(scope: Scope) -> tuple[str | None, int]:
-    """Give the credential, None unless it is a bearer's before a JSON body, and the announced length."""
-    credential, length, json = None, 0, False
-    for name, value in scope["headers"]:
+def _credential(headers: list[tuple[bytes, bytes]]) -> str | None:
+    """Give the credential, None unless it is a bearer's before a JSON body of a length that is allowed."""
+    credential, json, length = None, False, False
+    for name, value in headers:
         if name == b"authorization" and value.startswith(b"Bearer "):
             credential = value[7:].decode("latin-1")
         elif name == b"content-type":
             json = value == b"application/json"
         elif name == b"content-length":
-            length = int(value) if value.isdigit() and len(value) < 10 else BODY_BYTES_MAX + 1
-    return credential if json else None, length
+            length = len(value) <= _LENGTH_DIGITS and value.isdigit() and int(value) <= BODY_BYTES_MAX
+    return credential if json and length else None
 
 
-async def _body(receive: Receive, longest: int) -> list[Message]:
-    """Read the body's messages, up to the one with which it is complete, too long, or broken off."""
-    message = await receive()
-    messages, size = [message], len(message.get("body", b""))
-    while message.get("more_body", False) and size <= longest:
-        message = await receive()
-        messages.append(message)
-        size += len(message.get("body", b""))
-    return messages
-
-
-def _heartbeat(messages: Sequence[Message], credential: str, address: Callable[[], str | None]) -> Heartbeat | None:
+def _heartbeat(body: bytes, credential: str, address: Callable[[], str | None]) -> Heartbeat | None:
     """Read the request; None if anything is wrong with it."""
-    last = messages[-1]
-    if last["type"] != "http.request" or last.get("more_body", False):
-        return None
-    body = last["body"] if len(messages) == 1 else b"".join(message.get("body", b"") for message in messages)
     try:
         request: HeartbeatRequest = _read(body)
         return request.heartbeat(sites.read_bearer(credential), address)
@@ -103,32 +145,37 @@ def _heartbeat(messages: Sequence[Message], credential: str, address: Callable[[
         return None
 
 
-def _address(scope: Scope, service: Service) -> str | None:
+def _address(scope: Any, service: Service) -> str | None:
     return client_address(HTTPConnection(scope), service.trusted_proxies)
 
 
-def _again(messages: Sequence[Message], receive: Receive) -> Callable[[], Awaitable[Message]]:
-    """Give what has been read once more, and then what comes."""
-    waiting = list(messages)
-
-    async def replay() -> Message:
-        return waiting.pop(0) if waiting else await receive()
-
-    return replay
+def _response(outcome: Outcome, common: bytes) -> bytes:
+    request_id = secrets.token_hex(8)
+    if isinstance(outcome, Exception):
+        problem = _problem(outcome, request_id)
+        problem.headers["X-Request-Id"] = request_id
+        headers = b"".join(b"%b: %b\r\n" % header for header in problem.raw_headers)
+        return b"".join((STATUS_LINE[problem.status_code], common, headers, b"\r\n", problem.body))
+    body = _write(outcome)
+    return (
+        b"HTTP/1.1 200 OK\r\n%bcontent-length: %d\r\ncontent-type: application/json\r\nx-request-id: %b\r\n\r\n%b"
+        % (common, len(body), request_id.encode(), body)
+    )
 
 
 def _write(answer: Answer) -> bytes:
-    """Write an answer as the app's route would."""
-    return _to_json(answer_of(answer), exclude_none=True)
-
-
-def _start(body: bytes, request_id: str) -> dict[str, Any]:
-    headers = [
-        (b"content-length", b"%d" % len(body)),
-        (b"content-type", b"application/json"),
-        (b"x-request-id", request_id.encode()),
-    ]
-    return {"type": "http.response.start", "status": 200, "headers": headers}
+    """Write an answer as the app's route would; the usual one, with nothing special to say, by hand."""
+    if answer.reason or answer.lease or answer.notices or answer.commands:
+        return _to_json(answer_of(answer), exclude_none=True)
+    return _USUAL % (
+        answer.state.encode(),
+        answer.sequence,
+        answer.echo.encode(),
+        answer.through,
+        answer.receipt.hex().encode(),
+        answer.server_time.isoformat()[:-6].encode(),
+        answer.next_heartbeat_seconds,
+    )
 
 
 def _problem(error: Exception, request_id: str) -> Response:

@@ -1,6 +1,7 @@
 """`POST /v1/heartbeats`: a site reports, and is told how it stands.
 
-The route below is the contract; `license_api.v1.heartbeat_door` serves the good requests before they come here.
+The route below is the contract; under `tidemark api` the good requests are served before they come here, by
+`license_api.v1.heartbeat_door`.
 """
 
 from fastapi import APIRouter

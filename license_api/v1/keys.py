@@ -1,5 +1,7 @@
 """Keys and sites of an MSP, for its programs."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -31,6 +33,7 @@ site_router = APIRouter(tags=["sites"])
 
 
 _State = Annotated[KeyState | None, Query(description="Only keys in this state.")]
+_Liveness = Annotated[Liveness | None, Query(description="Only those whose site is doing so.")]
 _Text = Annotated[
     str | None, Query(pattern=PRINTABLE, max_length=200, description="Only those whose name or reference holds this.")
 ]
@@ -43,8 +46,8 @@ class NewKey(Message):
     reference: Name | None = None
 
 
-class KeyShown(Said):
-    """A metered licence key. `code` is given once, when it is made."""
+class KeyRecord(Said):
+    """What is on record of a key; its ETag is of this, which no heartbeat changes."""
 
     id: KeyIdText
     site_id: SiteIdText
@@ -57,6 +60,21 @@ class KeyShown(Said):
     activated_at: Instant | None
     disabled_at: Instant | None
     snoozed_until_at: Instant | None
+
+
+class SilenceDates(Said):
+    """When silence would have its effects, if nothing is heard from the site any more."""
+
+    last_contact_at: Instant
+    warn_at: Instant
+    final_at: Instant
+    disable_at: Instant
+
+
+class KeyShown(KeyRecord):
+    """A metered licence key. `code` is given once, when it is made; `silence` is null until its site was heard."""
+
+    silence: SilenceDates | None
 
 
 class KeyIssued(KeyShown):
@@ -147,7 +165,7 @@ class SitePage(Said):
         *CALLER_REFUSALS,
     ),
 )
-async def createkey_fields(body: NewKey, caller: Caller, db: Db, now: Now, made: TheService) -> KeyIssued:
+async def create_key(body: NewKey, caller: Caller, db: Db, now: Now, made: TheService) -> KeyIssued:
     """The answer holds the code: hand it to whoever sets up the Site Manager."""
     caller.require(Right.KEYS_WRITE)
     issued = await keys.create(
@@ -163,7 +181,7 @@ async def createkey_fields(body: NewKey, caller: Caller, db: Db, now: Now, made:
     await partners.note(db, caller, "key.created", shown, after={"name": body.name}, now=now)
     subject = {"key": shown, "site": ids.show("site", issued.key.site_id)}
     delivery.emit(db, partner_id=caller.msp_id, kind="key.created", subject=subject, now=now)
-    return KeyIssued(**key_fields(issued.key), code=issued.code)
+    return KeyIssued(**record_fields(issued.key), silence=None, code=issued.code)
 
 
 @router.get(
@@ -175,18 +193,24 @@ async def createkey_fields(body: NewKey, caller: Caller, db: Db, now: Now, made:
 async def list_keys(
     caller: Caller,
     db: Db,
+    now: Now,
     request: Request,
     response: Response,
     state: _State = None,
+    liveness: _Liveness = None,
     text: _Text = None,
     limit: Limit = 50,
     after: After = None,
 ) -> KeyPage:
     """In the order in which they were made."""
     caller.require(Right.KEYS_READ)
-    rows = await keys.visible_keys(db, caller, after=cursor("key", after), limit=limit, state=state, text=text)
+    page = cursor("key", after)
+    if liveness is None:
+        rows = await keys.visible_keys(db, caller, after=page, limit=limit, state=state, text=text)
+    else:
+        rows = await sites.keys_of_liveness(db, caller, now, liveness, after=page, limit=limit, state=state, text=text)
     link_next(request, response, rows, limit, lambda key: ids.show("key", key.id))
-    return KeyPage(items=[KeyShown(**key_fields(key)) for key in rows])
+    return KeyPage(items=await keys_shown(db, rows, now))
 
 
 @router.get(
@@ -195,12 +219,12 @@ async def list_keys(
     summary="One key",
     responses=described(Absent, Invalid, *CALLER_REFUSALS),
 )
-async def get_key(key_id: str, caller: Caller, db: Db, response: Response) -> KeyShown:
+async def get_key(key_id: str, caller: Caller, db: Db, now: Now, response: Response) -> KeyShown:
     """As it stands now, with an ETag for changes."""
     caller.require(Right.KEYS_READ)
-    shown = KeyShown(**key_fields(await keys.visible_key(db, caller, named("key", key_id))))
-    tag(response, shown)
-    return shown
+    key = await keys.visible_key(db, caller, named("key", key_id))
+    tag(response, KeyRecord(**record_fields(key)))
+    return await key_shown(db, key, now)
 
 
 @router.patch(
@@ -215,16 +239,15 @@ async def change_key(
     """Its history keeps the name that it had."""
     caller.require(Right.KEYS_WRITE)
     key = await keys.visible_key(db, caller, named("key", key_id), lock=True)
-    match(if_match, KeyShown(**key_fields(key)))
+    match(if_match, KeyRecord(**record_fields(key)))
     before = {"name": key.name, "reference": key.reference}
     reference = body.reference if "reference" in body.model_fields_set else key.reference
     await keys.rename(db, key, name=body.name or key.name, reference=reference)
     after = {"name": key.name, "reference": key.reference}
     shown = ids.show("key", key.id)
     await partners.note(db, caller, "key.changed", shown, before=before, after=after, msp_id=key.msp_id, now=now)
-    answer = KeyShown(**key_fields(key))
-    tag(response, answer)
-    return answer
+    tag(response, KeyRecord(**record_fields(key)))
+    return await key_shown(db, key, now)
 
 
 @router.post(
@@ -268,7 +291,7 @@ async def list_sites(
     request: Request,
     response: Response,
     state: _State = None,
-    liveness: Annotated[Liveness | None, Query(description="Only sites that are doing so.")] = None,
+    liveness: _Liveness = None,
     text: _Text = None,
     limit: Limit = 50,
     after: After = None,
@@ -293,8 +316,23 @@ async def get_site(site_id: str, caller: Caller, db: Db, now: Now) -> SiteShown:
     return _site(await sites.site_of(db, caller, named("site", site_id), now))
 
 
-def key_fields(key: Key) -> dict[str, Any]:
-    """Give the fields of `KeyShown`."""
+async def key_shown(db: Db, key: Key, now: datetime) -> KeyShown:
+    """Give a key as it is shown."""
+    return (await keys_shown(db, [key], now))[0]
+
+
+async def keys_shown(db: Db, rows: Sequence[Key], now: datetime) -> list[KeyShown]:
+    """Give keys as they are shown, with the dated ladder of each."""
+    dates = await sites.dates_of(db, rows, now)
+    return [KeyShown(**record_fields(key), silence=_silence(dates.get(key.site_id))) for key in rows]
+
+
+def _silence(dated: tuple[datetime, Any] | None) -> SilenceDates | None:
+    return None if dated is None else SilenceDates(last_contact_at=dated[0], **dated[1]._asdict())
+
+
+def record_fields(key: Key) -> dict[str, Any]:
+    """Give the fields of `KeyRecord`."""
     return {
         "id": ids.show("key", key.id),
         "site_id": ids.show("site", key.site_id),

@@ -7,17 +7,32 @@ from fastapi import APIRouter
 from pydantic import AwareDatetime, Field
 
 from license_api.deps import CALLER_REFUSALS, Caller, Db, Now, TheService
+from license_api.noted import noted
+from license_api.once import Once, OnceRoute
 from license_api.problems import described
 from license_api.v1.fields import Instant, KeyIdText, Message, Name, Said, SiteIdText
-from license_api.v1.keys import KeyIssued, KeyShown, key_fields
+from license_api.v1.keys import KeyIssued, KeyShown, key_shown
 from license_api.v1.pages import named
 from services import ids, keys, partners, sites
 from services.errors import Absent, BodyTooLarge
-from services.keys import Key, KeyAlreadyRotated, KeyRevokedForGood
-from services.partners import FreshSignInNeeded, Right, WrongPartner
+from services.keys import KeyAlreadyRotated, KeyRevokedForGood
+from services.partners import FreshSignInNeeded, IdempotencyKeyReused, Right, WrongPartner
 from services.sites import RejectedTooLate
 
-router = APIRouter(tags=["keys"])
+_ACTS = {
+    "suspendKey": "key.suspended",
+    "resumeKey": "key.resumed",
+    "revokeKey": "key.revoked",
+    "releaseKey": "key.released",
+    "rotateKey": "key.rotated",
+    "snoozeKey": "key.snoozed",
+    "endStandalone": "seat.ended",
+    "rejectStandalone": "seat.rejected",
+    "offerMove": "move.offered",
+    "withdrawMove": "move.withdrawn",
+    "acceptMove": "move.accepted",
+}
+router = APIRouter(tags=["keys"], route_class=OnceRoute, dependencies=[noted(_ACTS)])
 _ALWAYS = (Absent, BodyTooLarge, WrongPartner, *CALLER_REFUSALS)
 _GRAVE = (FreshSignInNeeded, *_ALWAYS)
 
@@ -88,53 +103,62 @@ class Seats(Said):
     "/v1/keys/{key_id}/suspend",
     operation_id="suspendKey",
     summary="Suspend a key until it is resumed",
-    responses=described(KeyRevokedForGood, *_ALWAYS),
+    dependencies=[Once],
+    responses=described(IdempotencyKeyReused, KeyRevokedForGood, *_ALWAYS),
 )
 async def suspend_key(key_id: str, body: Why, caller: Caller, db: Db, now: Now) -> KeyShown:
     """No new agents; backups go on until the lease in hand ends; restore never stops."""
     site_id = await _site(db, caller, key_id)
-    return _shown(await sites.orders.suspend(db, site_id, reason=body.reason, actor=caller.actor, now=now))
+    key = await sites.orders.suspend(db, site_id, reason=body.reason, actor=caller.actor, now=now)
+    return await key_shown(db, key, now)
 
 
 @router.post(
     "/v1/keys/{key_id}/resume",
     operation_id="resumeKey",
     summary="Take a suspension back",
-    responses=described(KeyRevokedForGood, *_ALWAYS),
+    dependencies=[Once],
+    responses=described(IdempotencyKeyReused, KeyRevokedForGood, *_ALWAYS),
 )
 async def resume_key(key_id: str, caller: Caller, db: Db, now: Now) -> KeyShown:
     """The site is told with its next heartbeat."""
-    return _shown(await sites.orders.resume(db, await _site(db, caller, key_id), actor=caller.actor, now=now))
+    key = await sites.orders.resume(db, await _site(db, caller, key_id), actor=caller.actor, now=now)
+    return await key_shown(db, key, now)
 
 
 @router.post(
     "/v1/keys/{key_id}/revoke",
     operation_id="revokeKey",
     summary="Revoke a key for good",
-    responses=described(*_GRAVE),
+    dependencies=[Once],
+    responses=described(IdempotencyKeyReused, *_GRAVE),
 )
 async def revoke_key(key_id: str, body: Why, caller: Caller, db: Db, now: Now) -> KeyShown:
     """It counts until the site has been told, at the latest until its lease ends. Restore never stops."""
     site_id = await _site(db, caller, key_id, grave=True)
-    return _shown(await sites.orders.revoke(db, site_id, reason=body.reason, actor=caller.actor, now=now))
+    key = await sites.orders.revoke(db, site_id, reason=body.reason, actor=caller.actor, now=now)
+    return await key_shown(db, key, now)
 
 
 @router.post(
     "/v1/keys/{key_id}/release",
     operation_id="releaseKey",
     summary="Let another Site Manager activate on the key",
-    responses=described(sites.orders.NothingToRelease, *_ALWAYS),
+    dependencies=[Once],
+    responses=described(IdempotencyKeyReused, sites.orders.NothingToRelease, *_ALWAYS),
 )
 async def release_key(key_id: str, caller: Caller, db: Db, now: Now) -> KeyShown:
     """For new hardware. The old Site Manager goes on, and counts, until the next one activates."""
-    return _shown(await sites.orders.release(db, await _site(db, caller, key_id), actor=caller.actor, now=now))
+    key = await sites.orders.release(db, await _site(db, caller, key_id), actor=caller.actor, now=now)
+    return await key_shown(db, key, now)
 
 
 @router.post(
     "/v1/keys/{key_id}/rotate",
     operation_id="rotateKey",
     summary="Give the key a new code",
-    responses=described(KeyAlreadyRotated, *_GRAVE),
+    dependencies=[Once],
+    responses=described(IdempotencyKeyReused, KeyAlreadyRotated, *_GRAVE),
 )
 async def rotate_key(key_id: str, body: Replaced, caller: Caller, db: Db, now: Now, made: TheService) -> KeyIssued:
     """For a leaked one, also if it is revoked: the bound site goes on, and the line of the report is the same."""
@@ -142,19 +166,21 @@ async def rotate_key(key_id: str, body: Replaced, caller: Caller, db: Db, now: N
     key, code = await sites.orders.rotate(
         db, made.desk.vault, site_id, replaces=body.replaces, actor=caller.actor, now=now
     )
-    return KeyIssued(**key_fields(key), code=code)
+    return KeyIssued(**(await key_shown(db, key, now)).model_dump(), code=code)
 
 
 @router.post(
     "/v1/keys/{key_id}/snooze",
     operation_id="snoozeKey",
     summary="Send no warnings of silence until a date",
-    responses=described(sites.orders.SnoozedTooLong, *_ALWAYS),
+    dependencies=[Once],
+    responses=described(IdempotencyKeyReused, sites.orders.SnoozedTooLong, *_ALWAYS),
 )
 async def snooze_key(key_id: str, body: Snooze, caller: Caller, db: Db, now: Now) -> KeyShown:
     """The final warning and the disabling keep their dates."""
     site_id = await _site(db, caller, key_id)
-    return _shown(await sites.orders.snooze(db, site_id, until=body.until, actor=caller.actor, now=now))
+    key = await sites.orders.snooze(db, site_id, until=body.until, actor=caller.actor, now=now)
+    return await key_shown(db, key, now)
 
 
 @router.get(
@@ -189,7 +215,8 @@ async def list_seats(key_id: str, caller: Caller, db: Db) -> Seats:
     operation_id="endStandalone",
     summary="End a standalone's seat",
     status_code=204,
-    responses=described(*_ALWAYS),
+    dependencies=[Once],
+    responses=described(IdempotencyKeyReused, *_ALWAYS),
 )
 async def end_seat(key_id: str, installation_id: UUID, caller: Caller, db: Db, now: Now) -> None:
     """It counts until now."""
@@ -202,7 +229,8 @@ async def end_seat(key_id: str, installation_id: UUID, caller: Caller, db: Db, n
     operation_id="rejectStandalone",
     summary="Reject a standalone that you do not know",
     status_code=204,
-    responses=described(RejectedTooLate, *_ALWAYS),
+    dependencies=[Once],
+    responses=described(IdempotencyKeyReused, RejectedTooLate, *_ALWAYS),
 )
 async def reject_seat(key_id: str, installation_id: UUID, caller: Caller, db: Db, now: Now) -> None:
     """Before the close of the period in which it took its seat: it counts nothing."""
@@ -214,7 +242,8 @@ async def reject_seat(key_id: str, installation_id: UUID, caller: Caller, db: Db
     "/v1/keys/{key_id}/move",
     operation_id="offerMove",
     summary="Offer a site to another MSP",
-    responses=described(sites.moves.MoveUnderWay, sites.moves.NotAnotherMsp, *_GRAVE),
+    dependencies=[Once],
+    responses=described(IdempotencyKeyReused, sites.moves.MoveUnderWay, sites.moves.NotAnotherMsp, *_GRAVE),
 )
 async def offer_move(key_id: str, body: Receiver, caller: Caller, db: Db, now: Now) -> MoveShown:
     """Nothing changes until the other MSP accepts."""
@@ -255,7 +284,8 @@ async def list_moves(caller: Caller, db: Db) -> Moves:
     "/v1/moves/{move_id}/accept",
     operation_id="acceptMove",
     summary="Accept a site that is offered",
-    responses=described(*_GRAVE),
+    dependencies=[Once],
+    responses=described(IdempotencyKeyReused, *_GRAVE),
 )
 async def accept_move(move_id: str, caller: Caller, db: Db, now: Now) -> MoveShown:
     """The site is yours from the start of the giver's next period on."""
@@ -276,10 +306,6 @@ async def _site(db: Db, caller: Caller, key_id: str, *, grave: bool = False) -> 
     if key.msp_id != caller.msp_id:
         raise Absent
     return key.site_id
-
-
-def _shown(key: Key) -> KeyShown:
-    return KeyShown(**key_fields(key))
 
 
 def _move(one: sites.moves.Offered) -> MoveShown:

@@ -28,6 +28,7 @@ from services.errors import Absent, ChangedMeanwhile, Invalid
 from services.partners import (
     AdminReplacement,
     AlreadyMoving,
+    DistributorClosed,
     FreshSignInNeeded,
     IdempotencyKeyReused,
     Msp,
@@ -195,7 +196,14 @@ async def close_msp(msp_id: str, body: Closing, caller: Caller, db: Db, now: Now
     status_code=201,
     dependencies=[Once],
     responses=described(
-        Absent, AlreadyMoving, FreshSignInNeeded, IdempotencyKeyReused, Invalid, WrongPartner, *CALLER_REFUSALS
+        Absent,
+        AlreadyMoving,
+        DistributorClosed,
+        FreshSignInNeeded,
+        IdempotencyKeyReused,
+        Invalid,
+        WrongPartner,
+        *CALLER_REFUSALS,
     ),
 )
 async def move_msp(msp_id: str, body: MspMove, caller: Caller, db: Db, now: Now) -> Moving:
@@ -203,8 +211,7 @@ async def move_msp(msp_id: str, body: MspMove, caller: Caller, db: Db, now: Now)
     caller.require(Right.PEOPLE_ADMIN, grave=True)
     caller.one_of(PartnerKind.VENDOR)
     msp = await partners.one_msp(db, caller, named("msp", msp_id))
-    present = await partners.one_distributor(db, caller, await partners.distributor_of(db, msp.id, now))
-    at = usage.period_containing(present.zone, now).ends_at
+    at = usage.period_at(await partners.zones_of(db, await partners.distributor_of(db, msp.id, now)), now).ends_at
     await partners.move_msp(
         db, caller, msp.id, distributor_id=named("distributor", body.distributor_id), at=at, now=now
     )

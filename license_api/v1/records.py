@@ -1,6 +1,7 @@
-"""What is on record for a partner: the audit log, its events, and the letters that could not be delivered."""
+"""What is on record for a partner: the audit log, its events, and its letters."""
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -61,6 +62,31 @@ class LetterShown(Said):
     failure: str | None
 
 
+class LetterAttemptShown(Said):
+    """One try to send a letter; `failure` is what the mail server said, null if it took it."""
+
+    at: Instant
+    failure: str | None
+
+
+class PostedLetterShown(Said):
+    """A letter to you: `waiting` (to be tried at `next_attempt_at`), `sent`, or `given_up`."""
+
+    id: LetterIdText
+    kind: str
+    recipient: str
+    posted_at: Instant
+    state: Literal["waiting", "sent", "given_up"]
+    next_attempt_at: Instant | None
+    attempts: list[LetterAttemptShown]
+
+
+class LetterPage(Said):
+    """A page of letters."""
+
+    items: list[PostedLetterShown]
+
+
 class LetterList(Said):
     """The letters that were given up, newest first, 200 at most."""
 
@@ -100,12 +126,28 @@ async def list_audit_log(
 async def list_events(
     caller: Caller, db: Db, request: Request, response: Response, limit: Limit = 50, after: After = None
 ) -> EventPage:
-    """Oldest first: go on after the last one that you have."""
+    """In the order in which they came to be known: go on after the last one that you have, and none is missed."""
     caller.require(Right.EVENTS_READ)
     rows = await delivery.events_of(db, caller.partner_id, after=cursor("event", after), limit=limit)
     link_next(request, response, rows, limit, lambda row: ids.show("event", row.id))
     shown = [EventShown(id=ids.show("event", row.id), at=row.at, kind=row.kind, subject=row.subject) for row in rows]
     return EventPage(items=shown)
+
+
+@router.get(
+    "/v1/letters",
+    operation_id="listLetters",
+    summary="Letters to you, with every attempt to send them",
+    responses=described(Invalid, *CALLER_REFUSALS),
+)
+async def list_letters(
+    caller: Caller, db: Db, request: Request, response: Response, limit: Limit = 50, after: After = None
+) -> LetterPage:
+    """Newest first. A mail server that is away delays a letter for up to three days, and loses none."""
+    caller.require(Right.EVENTS_READ)
+    rows = await delivery.letters_of(db, caller.partner_id, after=cursor("letter", after), limit=limit)
+    link_next(request, response, rows, limit, lambda row: ids.show("letter", row[0].id))
+    return LetterPage(items=[_letter(row, attempts) for row, attempts in rows])
 
 
 @router.get(
@@ -123,6 +165,19 @@ async def list_undeliverable_letters(caller: Caller, db: Db) -> LetterList:
         items=[
             LetterShown(id=ids.show("letter", row.id), **{name: getattr(row, name) for name in names}) for row in rows
         ]
+    )
+
+
+def _letter(row: delivery.Letter, attempts: Sequence[delivery.LetterAttempt]) -> PostedLetterShown:
+    waiting: Literal["waiting", "given_up"] = "given_up" if row.next_attempt_at is None else "waiting"
+    return PostedLetterShown(
+        id=ids.show("letter", row.id),
+        kind=row.kind,
+        recipient=row.recipient,
+        posted_at=row.posted_at,
+        state="sent" if row.sent_at is not None else waiting,
+        next_attempt_at=row.next_attempt_at,
+        attempts=[LetterAttemptShown(at=one.at, failure=one.failure) for one in attempts],
     )
 
 

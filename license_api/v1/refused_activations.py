@@ -7,15 +7,16 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from license_api.deps import CALLER_REFUSALS, Caller, Db, Now
+from license_api.once import Once, OnceRoute
 from license_api.problems import described
 from license_api.v1.fields import Instant, KeyIdText, RefusalIdText, Said, SiteIdText
 from license_api.v1.pages import After, Limit, cursor, link_next, named
 from services import ids, keys, partners, sites
 from services.errors import Absent
-from services.partners import PolicyOutOfBounds, Right, WrongPartner
+from services.partners import IdempotencyKeyReused, PolicyOutOfBounds, Right, WrongPartner
 from services.sites import Namesake, Refused
 
-router = APIRouter(tags=["administration"])
+router = APIRouter(tags=["administration"], route_class=OnceRoute)
 
 
 class NamesakeShown(Said):
@@ -88,7 +89,8 @@ async def list_refused(
     "/v1/sites/{site_id}/refused-activations/{refusal_id}/allow",
     operation_id="allowActivation",
     summary="Release what stands in the way, and let that installation in",
-    responses=described(Absent, PolicyOutOfBounds, WrongPartner, *CALLER_REFUSALS),
+    dependencies=[Once],
+    responses=described(Absent, IdempotencyKeyReused, PolicyOutOfBounds, WrongPartner, *CALLER_REFUSALS),
 )
 async def allow_activation(site_id: str, refusal_id: str, caller: Caller, db: Db, now: Now) -> Allowed:
     """The binding is released and the key held for this installation; a standalone gets one more seat.

@@ -28,6 +28,7 @@ from services.errors import Absent, Invalid, TooManyAttempts, TooManyRequests
 from services.partners import (
     AlreadyDecided,
     Applicant,
+    DistributorClosed,
     IdempotencyKeyReused,
     LinkInvalid,
     NameTaken,
@@ -142,7 +143,7 @@ async def register(body: NewRegistration, db: Db, now: Now, made: TheService, co
 async def verify_registration(body: LinkToken, db: Db, now: Now, made: TheService, come_from: From) -> None:
     """By POST only: mail scanners follow links."""
     await made.attempts.link(come_from.address)
-    await partners.verify_registration(db, token=body.token, now=now)
+    await partners.verify_registration(db, token=body.token, origin=come_from, now=now)
 
 
 @router.get(
@@ -192,6 +193,7 @@ async def get_registration(registration_id: str, caller: Caller, db: Db) -> Regi
         IdempotencyKeyReused,
         Invalid,
         NameTaken,
+        DistributorClosed,
         NoDistributor,
         WrongPartner,
         *CALLER_REFUSALS,

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header
 
 from license_api.deps import CALLER_REFUSALS, Caller, Db, From, Now, Public, TheService
+from license_api.once import Once, OnceRoute
 from license_api.problems import described
 from license_api.v1.fields import Email, Instant, Language, Message, Said, Secret, SessionIdText, UserIdText
 from license_api.v1.pages import named
@@ -14,6 +15,7 @@ from services.partners import (
     CodeNeeded,
     CodeWrong,
     FreshSignInNeeded,
+    IdempotencyKeyReused,
     LinkInvalid,
     NoSecondFactor,
     PartnerKind,
@@ -24,7 +26,7 @@ from services.partners import (
     UserSession,
 )
 
-router = APIRouter(tags=["sessions"])
+router = APIRouter(tags=["sessions"], route_class=OnceRoute)
 _SIGNING_IN = (SignInFailed, CodeNeeded, CodeWrong, TooManyAttempts, TooManyRequests)
 
 
@@ -183,11 +185,9 @@ async def end_session(session_id: str, caller: Caller, db: Db, now: Now) -> None
     status_code=204,
     responses=described(Invalid, SignInFailed, CodeNeeded, CodeWrong, *CALLER_REFUSALS),
 )
-async def confirm_session(
-    body: Confirmation, caller: Caller, db: Db, now: Now, made: TheService, come_from: From
-) -> None:
+async def confirm_session(body: Confirmation, caller: Caller, db: Db, now: Now, made: TheService) -> None:
     """For ten minutes the session is fresh."""
-    await made.attempts.sign_in(come_from.address, str(caller.person()), known=True)
+    await made.attempts.confirm(str(caller.credential_id))
     await partners.confirm_session(db, made.desk.vault, caller, password=body.password, code=body.code, now=now)
 
 
@@ -210,7 +210,8 @@ async def get_me(caller: Caller) -> Me:
     operation_id="beginTotp",
     summary="Begin to set up a second factor",
     status_code=201,
-    responses=described(NoSecondFactor, FreshSignInNeeded, *CALLER_REFUSALS),
+    dependencies=[Once],
+    responses=described(FreshSignInNeeded, IdempotencyKeyReused, NoSecondFactor, *CALLER_REFUSALS),
 )
 async def begin_totp(caller: Caller, db: Db, made: TheService) -> TotpBegun:
     """It counts from when a code of it is confirmed."""
@@ -224,11 +225,9 @@ async def begin_totp(caller: Caller, db: Db, made: TheService) -> TotpBegun:
     summary="Confirm the second factor",
     responses=described(CodeWrong, Invalid, NoSecondFactor, FreshSignInNeeded, *CALLER_REFUSALS),
 )
-async def confirm_totp(
-    body: TotpCode, caller: Caller, db: Db, now: Now, made: TheService, come_from: From
-) -> RecoveryCodes:
+async def confirm_totp(body: TotpCode, caller: Caller, db: Db, now: Now, made: TheService) -> RecoveryCodes:
     """Keep the recovery codes where the authenticator is not."""
-    await made.attempts.sign_in(come_from.address, str(caller.person()), known=True)
+    await made.attempts.confirm(str(caller.credential_id))
     user = await _me(db, caller)
     return RecoveryCodes(codes=await partners.confirm_totp(db, made.desk.vault, caller, user, body.code, now))
 
@@ -252,11 +251,9 @@ async def remove_totp(caller: Caller, db: Db, now: Now) -> None:
     status_code=204,
     responses=described(Invalid, SignInFailed, *CALLER_REFUSALS),
 )
-async def change_password(
-    body: PasswordChange, caller: Caller, db: Db, now: Now, made: TheService, come_from: From
-) -> None:
+async def change_password(body: PasswordChange, caller: Caller, db: Db, now: Now, made: TheService) -> None:
     """Your other sessions end."""
-    await made.attempts.sign_in(come_from.address, str(caller.person()), known=True)
+    await made.attempts.confirm(str(caller.credential_id))
     await partners.change_password(db, caller, old=body.old, new=body.new, now=now)
 
 

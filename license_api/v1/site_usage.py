@@ -104,9 +104,9 @@ async def list_days(
     key = await keys.key_of_site(db, caller, named("site", site_id))
     if not 0 <= (last - first).days < _DAYS_MAX:
         raise Invalid("Ask for 1 to 31 days.", pointer="/query/last")
-    distributor = await partners.one_distributor(db, caller, await partners.distributor_of(db, key.msp_id, now))
-    days = await usage.days_of(db, key.site_id, key.msp_id, zone=distributor.zone, first=first, last=last, now=now)
-    return Days(zone=distributor.zone, items=[_day(day) for day in days])
+    zone = partners.zone_at(await partners.zones_of(db, await partners.distributor_of(db, key.msp_id, now)), now)
+    days = await usage.days_of(db, key.site_id, key.msp_id, zone=zone, first=first, last=last, now=now)
+    return Days(zone=zone, items=[_day(day) for day in days])
 
 
 def _change(row: usage.UsageEntry) -> ChangeShown:

@@ -105,11 +105,11 @@ class HeartbeatRequest(Message):
     changes: list[Change] | None = Field(default=None, max_length=ENTRIES_MAX)
     more: Flag = False
     standalones: Standalones | None = None
-    lost: list[Lost] = Field(default=[], max_length=ENTRIES_MAX)
+    lost: tuple[Lost, ...] = Field(default=(), max_length=ENTRIES_MAX)  # a list would be copied for each request
     resume: Flag = False
     hostname: Name | None = Field(default=None, description="The machine's name; said with `resume`.")
     backups: Backups | None = None
-    results: list[CommandResult] = Field(default=[], max_length=100)
+    results: tuple[CommandResult, ...] = Field(default=(), max_length=100)
     next_credential_sha256: Sha256Hex | None = None
 
     @model_validator(mode="after")

@@ -18,14 +18,16 @@ from services.delivery.endpoints import (
     switch_off,
     switch_on,
 )
+from services.delivery.feed import events_of
 from services.delivery.gathering import gather
 from services.delivery.mailers import Attachment, FolderMailer, Mailer, NotSent, SmtpMailer
-from services.delivery.outbox import Language, emit, events_of, language, latest_events, link, post, post_to_stranger
+from services.delivery.outbox import Language, emit, language, latest_events, link, post, post_to_stranger
 from services.delivery.posting import (
     Attach,
     PostOffice,
     attempts_of,
     compose_letter,
+    letters_of,
     next_letter,
     settle_letter,
     undeliverable_letters,
@@ -75,6 +77,7 @@ __all__ = [
     "gather",
     "language",
     "latest_events",
+    "letters_of",
     "link",
     "next_letter",
     "next_parcels",

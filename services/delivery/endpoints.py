@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.db import take_turn
 from services.delivery.outbox import Language
 from services.delivery.signatures import Scheme, make_secret
 from services.delivery.tables import WebhookDelivery, WebhookEndpoint
@@ -52,6 +53,7 @@ async def add_endpoint(
     now: datetime,
 ) -> WebhookEndpoint:
     """Add an endpoint; raises `TooManyEndpoints`."""
+    await take_turn(db, f"endpoints {partner_id}")
     living = await endpoints_of(db, partner_id)
     if len(living) >= _ENDPOINTS_MAX:
         raise TooManyEndpoints

@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.db import take_turn
 from services.delivery.outbox import Language, post
 from services.delivery.tables import Letter
 
@@ -28,7 +29,7 @@ async def gather(
 
     The letter's values are `{"items": [...]}`. Whoever gathers for several recipients does so in their order.
     """
-    await db.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"{kind} {recipient}", 0))))
+    await take_turn(db, f"{kind} {recipient}")
     letter = await db.scalar(
         select(Letter)
         .where(

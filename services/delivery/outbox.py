@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.db import take_turn
 from services.delivery.tables import Event, Letter
 from services.ids import new_id
 from services.signing import Vault
@@ -58,6 +59,7 @@ async def post_to_stranger(
     now: datetime,
 ) -> None:
     """Post a letter to an address that whoever asks may have made up: three a day go there, the rest nowhere."""
+    await take_turn(db, f"stranger {recipient}")
     lately = select(func.count()).where(
         Letter.recipient == recipient, Letter.kind.in_(_TO_STRANGERS), Letter.posted_at > now - _STRANGERS_DAY
     )
@@ -84,9 +86,3 @@ async def latest_events(db: AsyncSession, partner_id: UUID, *, since: datetime, 
     """Give a partner's events since an instant, newest first."""
     query = select(Event).where(Event.partner_id == partner_id, Event.at >= since)
     return list(await db.scalars(query.order_by(Event.id.desc()).limit(limit)))
-
-
-async def events_of(db: AsyncSession, partner_id: UUID, *, after: UUID | None, limit: int) -> list[Event]:
-    """Give a page of a partner's events, oldest first, beginning after an id."""
-    query = select(Event).where(Event.partner_id == partner_id).order_by(Event.id).limit(limit)
-    return list(await db.scalars(query if after is None else query.where(Event.id > after)))

@@ -89,6 +89,24 @@ async def undeliverable_letters(db: AsyncSession, partner_id: UUID, limit: int =
     return (await db.scalars(query.order_by(Letter.id.desc()).limit(limit))).all()
 
 
+async def letters_of(
+    db: AsyncSession, partner_id: UUID | None, *, after: UUID | None, limit: int, failed: bool = False
+) -> Sequence[tuple[Letter, Sequence[LetterAttempt]]]:
+    """Give a page of a partner's letters (None: everybody's), newest first, each with its attempts.
+
+    `failed`: those alone that were refused at least once.
+    """
+    query = select(Letter).order_by(Letter.id.desc()).limit(limit)
+    if partner_id is not None:
+        query = query.where(Letter.partner_id == partner_id)
+    if failed:
+        query = query.where(Letter.failure.is_not(None))
+    rows = (await db.scalars(query if after is None else query.where(Letter.id < after))).all()
+    tried = select(LetterAttempt).where(LetterAttempt.letter_id.in_([row.id for row in rows]))
+    attempts = (await db.scalars(tried.order_by(LetterAttempt.n))).all()
+    return [(row, [one for one in attempts if one.letter_id == row.id]) for row in rows]
+
+
 async def attempts_of(db: AsyncSession, letter_id: UUID) -> Sequence[LetterAttempt]:
     """Give every attempt to send a letter, in order."""
     query = select(LetterAttempt).where(LetterAttempt.letter_id == letter_id).order_by(LetterAttempt.n)

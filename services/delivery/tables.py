@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -50,9 +50,13 @@ class Event(Row):
     at: Mapped[datetime]
     # Whether its deliveries have been made. Set here too: a server's default would make each insert read back.
     told: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    # Its place in the partner's feed, which its id does not tell (see feed.py); null until the feed is read.
+    place: Mapped[int | None] = mapped_column(BigInteger)
 
     __table_args__ = (
         Index(None, "partner_id", "id"),
+        Index("uq_events_partner_id_place", "partner_id", "place", unique=True),
+        Index("ix_events_unplaced", "partner_id", postgresql_where=text("place is null")),
         Index("ix_events_untold", "id", postgresql_where=text("not told")),
     )
 

@@ -5,7 +5,8 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.ids import new_id
+from services import delivery
+from services.ids import new_id, show
 from services.keys.states import KeyState
 from services.keys.tables import Key, KeyEvent
 
@@ -21,7 +22,9 @@ def record(
     actor: str,
     reason: str | None = None,
 ) -> None:
-    """Add one line: what happened to the key `at` an instant, recorded `now`."""
+    """Add one line: what happened to the key `at` an instant, recorded `now`; its MSP is told by an event."""
+    subject = {"key": show("key", key.id), "site": show("site", key.site_id)}
+    delivery.emit(db, partner_id=key.msp_id, kind=f"key.{event}", subject=subject, now=now)
     db.add(
         KeyEvent(
             site_id=key.site_id,

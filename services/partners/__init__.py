@@ -4,9 +4,8 @@ Promise: who may see what is decided here alone. `visible_to()` is the one tenan
 rows of its own chain for its own interval, and a stranger's row does not exist for it. `guard()` is the net under it.
 """
 
-from services.partners.audit import audit_log, note
+from services.partners.audit import audit_log, names_of_actors, note
 from services.partners.directory import (
-    AlreadyMoving,
     TerritoryTaken,
     appointed,
     change_distributor,
@@ -14,12 +13,14 @@ from services.partners.directory import (
     close_msp,
     distributor_for,
     distributors,
-    move_msp,
+    may_change,
     msps,
     names_of_msps,
     one_distributor,
     one_msp,
 )
+from services.partners.documents import DocumentKind, Draft, VersionTaken, documents, in_force, one_document, publish
+from services.partners.handing_over import AlreadyMoving, close_distributor, move_msp
 from services.partners.idempotency import (
     IdempotencyKeyReused,
     KeptAnswer,
@@ -37,10 +38,12 @@ from services.partners.invitations import (
     withdraw_invitation,
 )
 from services.partners.password_resets import request_password_reset, set_new_password
+from services.partners.passwords import hash_password
 from services.partners.people_tables import (
     AdminReplacement,
     AuditEntry,
     Invitation,
+    ProgrammeDocument,
     Registration,
     User,
     UserSession,
@@ -76,6 +79,7 @@ from services.partners.principal import (
 )
 from services.partners.profiles import Profile, profile_of
 from services.partners.register import (
+    DistributorClosed,
     MspNotApproved,
     MspSuspended,
     NameTaken,
@@ -85,6 +89,7 @@ from services.partners.register import (
     begin_site_tenure,
     distributor_of,
     msps_of,
+    msps_with_sites,
     pass_site_tenure,
 )
 from services.partners.registration import (
@@ -105,6 +110,7 @@ from services.partners.replacements import (
     request_replacement,
     withdraw_replacement,
 )
+from services.partners.roll import Enrolled, Standing, roll
 from services.partners.scope import guard, seen_by, unguarded, visible_chain, visible_msp, visible_to
 from services.partners.second_factor import (
     CodeNeeded,
@@ -113,6 +119,7 @@ from services.partners.second_factor import (
     begin_totp,
     confirm_totp,
     remove_totp,
+    renew_recovery_codes,
 )
 from services.partners.signing_in import (
     SignedIn,
@@ -135,6 +142,7 @@ from services.partners.tokens import (
     principal_of,
     revoke_token,
     rotate_token,
+    token_of,
     tokens_of,
 )
 from services.partners.undeliverable import tell_undeliverable
@@ -144,11 +152,13 @@ from services.partners.users import (
     Partner,
     add_user,
     change_password,
+    change_self,
     change_user,
     remove_user,
     user_of,
     users_of,
 )
+from services.partners.zones import Zones, change_zone, zone_at, zones_of, zones_of_each
 
 __all__ = [
     "KNOBS",
@@ -165,7 +175,11 @@ __all__ = [
     "CodeNeeded",
     "CodeWrong",
     "Distributor",
+    "DistributorClosed",
+    "DocumentKind",
+    "Draft",
     "EmailTaken",
+    "Enrolled",
     "FreshSignInNeeded",
     "IdempotencyKeyReused",
     "Invitation",
@@ -189,18 +203,22 @@ __all__ = [
     "PolicyRow",
     "Principal",
     "Profile",
+    "ProgrammeDocument",
     "Registration",
     "Right",
     "RightMissing",
     "Role",
     "SignInFailed",
     "SignedIn",
+    "Standing",
     "TerritoryTaken",
     "TotpRequired",
     "Trial",
     "User",
     "UserSession",
+    "VersionTaken",
     "WrongPartner",
+    "Zones",
     "accept_invitation",
     "add_distributor",
     "add_msp",
@@ -218,19 +236,25 @@ __all__ = [
     "change_distributor",
     "change_msp",
     "change_password",
+    "change_self",
     "change_user",
+    "change_zone",
     "check_values",
     "claim_idempotency_key",
+    "close_distributor",
     "close_msp",
     "confirm_session",
     "confirm_totp",
     "distributor_for",
     "distributor_of",
     "distributors",
+    "documents",
     "drop_old_answers",
     "drop_unverified",
     "end_session",
     "guard",
+    "hash_password",
+    "in_force",
     "invitations_of",
     "invite",
     "invite_colleague",
@@ -238,15 +262,19 @@ __all__ = [
     "is_known_network",
     "issue_token",
     "keep_answer",
+    "may_change",
     "move_msp",
     "msps",
     "msps_of",
+    "msps_with_sites",
+    "names_of_actors",
     "names_of_msps",
     "network_of",
     "next_spread_at",
     "next_to_spread",
     "note",
     "one_distributor",
+    "one_document",
     "one_msp",
     "one_registration",
     "overlay",
@@ -258,17 +286,20 @@ __all__ = [
     "principal_of",
     "principal_of_session",
     "profile_of",
+    "publish",
     "register",
     "registrations",
     "reject",
     "remove_totp",
     "remove_user",
+    "renew_recovery_codes",
     "replace_next_admin",
     "replacements_of",
     "request_password_reset",
     "request_replacement",
     "revoke_token",
     "rights_of",
+    "roll",
     "rotate_token",
     "seen_by",
     "sessions_of",
@@ -278,6 +309,7 @@ __all__ = [
     "sign_in",
     "spread_from",
     "tell_undeliverable",
+    "token_of",
     "tokens_of",
     "unguarded",
     "user_of",
@@ -288,4 +320,7 @@ __all__ = [
     "visible_to",
     "withdraw_invitation",
     "withdraw_replacement",
+    "zone_at",
+    "zones_of",
+    "zones_of_each",
 ]

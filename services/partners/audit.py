@@ -1,6 +1,6 @@
 """The audit log: who did what, when, from where; readable by the partners it concerns, changed by nobody."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,8 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.errors import Absent
-from services.ids import new_id
-from services.partners.people_tables import AuditEntry
+from services.ids import new_id, read
+from services.partners.people_tables import AuditEntry, User
 from services.partners.principal import PartnerKind, Principal
 from services.partners.register import distributor_of
 from services.partners.scope import visible_chain
@@ -70,3 +70,12 @@ async def _distributor(db: AsyncSession, msp_id: UUID | None, now: datetime) -> 
         return await distributor_of(db, msp_id, now)
     except Absent:
         return None
+
+
+async def names_of_actors(db: AsyncSession, caller: Principal, actors: Collection[str]) -> Mapping[str, str]:
+    """Give the names of those actors that are people of the caller's own partner, or of anybody for the vendor."""
+    wanted = {found: actor for actor in set(actors) if (found := read("user", actor)) is not None}
+    query = select(User.id, User.name).where(User.id.in_(wanted), User.name != "")
+    if caller.kind is not PartnerKind.VENDOR:
+        query = query.where(User.partner_id == caller.partner_id)
+    return {wanted[user_id]: name for user_id, name in await db.execute(query)}

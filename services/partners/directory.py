@@ -5,16 +5,16 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, or_, select, text
+from sqlalchemy import Select, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services import delivery
+from services.db import take_turn
 from services.errors import Absent, Invalid, Kind, Refusal
 from services.ids import show
 from services.partners.audit import note
-from services.partners.policy import spread_from
 from services.partners.principal import VENDOR_ID, PartnerKind, Principal
-from services.partners.register import free_name
+from services.partners.register import DistributorClosed, free_name
 from services.partners.scope import visible_msp
 from services.partners.tables import Distributor, Msp, MspTenure
 
@@ -37,11 +37,9 @@ class TerritoryTaken(Refusal):
     code = "territory_taken"
 
 
-class AlreadyMoving(Refusal):
-    """The MSP moves already, or has that distributor."""
-
-    kind = Kind.CONFLICT
-    code = "already_moving"
+def may_change(kind: PartnerKind) -> frozenset[str]:
+    """Give which of an MSP's data a kind of partner may change."""
+    return _MAY_CHANGE[kind]
 
 
 async def msps(db: AsyncSession, caller: Principal, *, after: UUID | None, limit: int) -> Sequence[Msp]:
@@ -85,28 +83,6 @@ async def close_msp(db: AsyncSession, caller: Principal, msp_id: UUID, *, reason
     return msp
 
 
-async def move_msp(
-    db: AsyncSession, caller: Principal, msp_id: UUID, *, distributor_id: UUID, at: datetime, now: datetime
-) -> None:
-    """Move an MSP to another distributor at an instant to come: its present period's end. Raises `AlreadyMoving`."""
-    caller.one_of(PartnerKind.VENDOR)
-    await one_msp(db, caller, msp_id, lock=True)
-    await one_distributor(db, caller, distributor_id)
-    last = await db.scalar(select(MspTenure).where(MspTenure.msp_id == msp_id, MspTenure.until_at.is_(None)))
-    if last is None or last.from_at > now or last.distributor_id == distributor_id:
-        raise AlreadyMoving
-    old_id = last.distributor_id
-    last.until_at = at
-    db.add(MspTenure(msp_id=msp_id, distributor_id=distributor_id, from_at=at, until_at=None))
-    await spread_from(db, "msp", msp_id, at)  # the new distributor's policy holds from then on
-    shown = show("msp", msp_id)
-    after = {"distributor": show("distributor", distributor_id), "at": at.isoformat()}
-    await note(db, caller, "msp.moved", shown, after=after, msp_id=msp_id, distributor_id=old_id, now=now)
-    for partner_id in (msp_id, old_id, distributor_id):
-        delivery.emit(db, partner_id=partner_id, kind="msp.moved", subject={"msp": shown}, now=now)
-    await db.flush()
-
-
 async def distributors(db: AsyncSession, caller: Principal, *, after: UUID | None, limit: int) -> Sequence[Distributor]:
     """Give a page of the distributors that the caller sees: all, itself, or its own."""
     query = _visible_distributors(caller).order_by(Distributor.id).limit(limit)
@@ -134,9 +110,11 @@ async def change_distributor(
 ) -> None:
     """Change some of a distributor's data; name and territory are the vendor's.
 
-    Raises `TerritoryTaken`, `NameTaken`, `Invalid`.
+    Raises `TerritoryTaken`, `NameTaken`, `DistributorClosed`, `Invalid`.
     """
     vendors = caller.kind is PartnerKind.VENDOR
+    if "territory" in values and distributor.closed_at is not None:
+        raise DistributorClosed(pointer="/territory")
     await _change(db, distributor, values, _OF_DISTRIBUTOR | ({"name", "territory"} if vendors else set()))
     await db.flush()
     await _no_overlap(db, distributor)
@@ -157,7 +135,7 @@ async def _no_overlap(db: AsyncSession, distributor: Distributor) -> None:
     if not distributor.territory:
         return
     # Two appointments at once would not see each other's rows.
-    await db.execute(text("select pg_advisory_xact_lock(hashtext('territories'))"))
+    await take_turn(db, "territories")
     other = await db.scalar(
         select(Distributor.id).where(
             Distributor.id != distributor.id, Distributor.territory.overlap(list(distributor.territory))

@@ -32,6 +32,8 @@ class User(Row):
     totp_step: Mapped[int | None]
     created_at: Mapped[datetime]
     removed_at: Mapped[datetime | None]
+    # In which it reads times; without one, its distributor's.
+    zone: Mapped[str | None]
 
     __table_args__ = (
         CheckConstraint(_KINDS, name="kind"),
@@ -166,6 +168,25 @@ class Registration(Row):
         CheckConstraint("decision in ('approved', 'rejected')", name="decision"),
         UniqueConstraint("token_sha256"),
         Index(None, "verified_at", "id"),
+    )
+
+
+class ProgrammeDocument(Row):
+    """One version of a document of the programme, in both languages. Never changed."""
+
+    __tablename__ = "programme_documents"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    version: Mapped[str]
+    text_it: Mapped[str]
+    text_en: Mapped[str]
+    published_at: Mapped[datetime]
+    published_by: Mapped[str]
+
+    __table_args__ = (
+        CheckConstraint("kind in ('programme', 'terms', 'privacy')", name="kind"),
+        UniqueConstraint("kind", "version"),
     )
 
 

@@ -2,19 +2,19 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, literal, or_, select
+from sqlalchemy import ColumnElement, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.partners.people_tables import User
 from services.partners.principal import PartnerKind, Principal, Role
-from services.partners.tables import Distributor, Msp, MspTenure
+from services.partners.tables import Distributor, Msp, MspTenure, ZoneChange
 
 _VENDOR_ZONE = "UTC"
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A person in short. The zone is its distributor's; the vendor's people, who have none, read UTC."""
+    """A person in short. The zone is its own choice, else its distributor's, else UTC."""
 
     email: str
     name: str
@@ -30,10 +30,10 @@ async def profile_of(db: AsyncSession, principal: Principal) -> Profile:
     partner, zone = literal(""), literal(_VENDOR_ZONE)
     query = select(User)
     if principal.kind is PartnerKind.DISTRIBUTOR:
-        partner, zone = Distributor.name, Distributor.zone  # type: ignore[assignment]
+        partner, zone = Distributor.name, _zone(principal)  # type: ignore[assignment]
         query = query.join(Distributor, Distributor.id == User.partner_id)
     elif principal.kind is PartnerKind.MSP:
-        partner, zone = Msp.name, func.coalesce(Distributor.zone, _VENDOR_ZONE)  # type: ignore[assignment]
+        partner, zone = Msp.name, func.coalesce(_zone(principal), _VENDOR_ZONE)  # type: ignore[assignment]
         present = or_(MspTenure.until_at.is_(None), MspTenure.until_at > principal.at) & (
             MspTenure.from_at <= principal.at
         )
@@ -50,6 +50,13 @@ async def profile_of(db: AsyncSession, principal: Principal) -> Profile:
         role=Role(user.role),
         language=user.language,
         partner=its_partner,
-        zone=its_zone,
+        zone=user.zone or its_zone,
         second_factor=user.totp_confirmed_at is not None,
     )
+
+
+def _zone(principal: Principal) -> ColumnElement[str]:
+    """Give the zone in force of the distributor that a query joins."""
+    begun = (ZoneChange.distributor_id == Distributor.id, ZoneChange.from_at <= principal.at)
+    latest = select(ZoneChange.zone).where(*begun).order_by(ZoneChange.from_at.desc()).limit(1)
+    return func.coalesce(latest.scalar_subquery(), Distributor.zone)

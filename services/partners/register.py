@@ -1,11 +1,13 @@
 """The register of partners: distributors, MSPs, and who was with whom, when."""
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.db import take_turn
 from services.errors import Absent, Kind, Refusal
 from services.ids import new_id
 from services.partners.tables import Distributor, Msp, MspTenure, SiteTenure
@@ -32,6 +34,13 @@ class MspSuspended(Refusal):
     code = "msp_suspended"
 
 
+class DistributorClosed(Refusal):
+    """This distributor is closed, or closes at the end of its month; name another."""
+
+    kind = Kind.CONFLICT
+    code = "distributor_closed"
+
+
 async def add_distributor(db: AsyncSession, *, name: str, zone: str, now: datetime) -> Distributor:
     """Appoint a distributor; its first period is the calendar month of `now` in its zone. Raises `NameTaken`."""
     await free_name(db, Distributor, name)
@@ -42,7 +51,8 @@ async def add_distributor(db: AsyncSession, *, name: str, zone: str, now: dateti
 
 
 async def add_msp(db: AsyncSession, *, name: str, distributor_id: UUID, now: datetime) -> Msp:
-    """Add an approved MSP under a distributor; raises `NameTaken`."""
+    """Add an approved MSP under a distributor; raises `NameTaken`, `DistributorClosed`."""
+    await open_distributor(db, distributor_id)
     await free_name(db, Msp, name)
     msp = Msp(id=new_id(now), name=name, created_at=now, approved_at=now)
     db.add(msp)
@@ -50,6 +60,17 @@ async def add_msp(db: AsyncSession, *, name: str, distributor_id: UUID, now: dat
     db.add(MspTenure(msp_id=msp.id, distributor_id=distributor_id, from_at=now, until_at=None))
     await db.flush()
     return msp
+
+
+async def open_distributor(db: AsyncSession, distributor_id: UUID) -> Distributor:
+    """Give a distributor that takes MSPs, and keep it from closing meanwhile; raises `DistributorClosed`."""
+    wanted = select(Distributor).where(Distributor.id == distributor_id).with_for_update(read=True)
+    found = await db.scalar(wanted.execution_options(populate_existing=True))
+    if found is None:
+        raise Absent
+    if found.closed_at is not None:
+        raise DistributorClosed(pointer="/distributor_id")
+    return found
 
 
 async def approved_msp(db: AsyncSession, msp_id: UUID) -> Msp:
@@ -89,6 +110,16 @@ async def msps_of(db: AsyncSession, distributor_id: UUID, start: datetime, end: 
     return list(await db.scalars(select(Msp).where(Msp.id.in_(under)).order_by(Msp.name)))
 
 
+async def msps_with_sites(db: AsyncSession, msp_ids: Collection[UUID], start: datetime, end: datetime) -> set[UUID]:
+    """Give those of some MSPs that had a site at any time in `[start, end)`, by tenure, also without an activation."""
+    held = select(SiteTenure.msp_id).where(
+        SiteTenure.msp_id.in_(msp_ids),
+        SiteTenure.from_at < end,
+        or_(SiteTenure.until_at.is_(None), SiteTenure.until_at > start),
+    )
+    return set(await db.scalars(held.distinct()))
+
+
 async def pass_site_tenure(db: AsyncSession, *, site_id: UUID, msp_id: UUID, at: datetime) -> None:
     """Give a site to another MSP from an instant on, which may lie ahead."""
     open_one = (SiteTenure.site_id == site_id, SiteTenure.until_at.is_(None))
@@ -103,6 +134,7 @@ def begin_site_tenure(db: AsyncSession, *, site_id: UUID, msp_id: UUID, now: dat
 
 
 async def free_name(db: AsyncSession, table: type[Distributor] | type[Msp], name: str) -> None:
-    """Raise `NameTaken`; two at one instant are told apart by the table's constraint."""
+    """Raise `NameTaken`; of two that want a name at one instant the second waits, and finds it taken."""
+    await take_turn(db, f"{table.__tablename__} {name}")
     if await db.scalar(select(table.id).where(table.name == name)) is not None:
         raise NameTaken(pointer="/name")

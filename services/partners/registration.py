@@ -17,7 +17,7 @@ from services.partners.audit import note
 from services.partners.directory import distributor_for, one_distributor
 from services.partners.invitations import LinkInvalid, invite
 from services.partners.people_tables import Registration
-from services.partners.principal import VENDOR_ID, PartnerKind, Principal, Role
+from services.partners.principal import VENDOR_ID, Origin, PartnerKind, Principal, Role
 from services.partners.register import add_msp
 from services.partners.signing_in import user_by_email
 from services.partners.tables import Msp
@@ -103,7 +103,7 @@ async def register(db: AsyncSession, vault: Vault, applicant: Applicant, *, addr
     )
 
 
-async def verify_registration(db: AsyncSession, *, token: str, now: datetime) -> None:
+async def verify_registration(db: AsyncSession, *, token: str, origin: Origin, now: datetime) -> None:
     """Confirm the address: from now on the Partner Team sees it. Raises `LinkInvalid`; twice is once."""
     row = await db.scalar(
         select(Registration)
@@ -115,6 +115,13 @@ async def verify_registration(db: AsyncSession, *, token: str, now: datetime) ->
     if row.verified_at is None:
         row.verified_at = now
         await _write(db, row, "registration_received", {}, now)
+        # The log has what was done before too, from now on: an unverified one nobody sees.
+        for action, come_from, at in (
+            ("registration.made", Origin(row.address), row.created_at),
+            ("registration.verified", origin, now),
+        ):
+            registrant = Principal(row.id, row.id, PartnerKind.VENDOR, name="registrant", origin=come_from)
+            await note(db, registrant, action, _shown(row), after={"at": at.isoformat()}, now=now)
         delivery.emit(
             db, partner_id=VENDOR_ID, kind="registration.verified", subject={"registration": _shown(row)}, now=now
         )
@@ -149,7 +156,10 @@ async def approve(
     name: str | None,
     now: datetime,
 ) -> Msp:
-    """Make the MSP under its country's distributor and invite the contact; raises `NoDistributor`, `NameTaken`."""
+    """Make the MSP under its country's distributor and invite the contact.
+
+    Raises `NoDistributor`, `NameTaken`, `DistributorClosed`.
+    """
     row = await _undecided(db, registration_id)
     if distributor_id is not None:
         await one_distributor(db, caller, distributor_id)

@@ -13,7 +13,7 @@ from services.ids import new_id, show
 from services.partners.audit import note
 from services.partners.invitations import invite
 from services.partners.people_tables import AdminReplacement
-from services.partners.principal import PartnerKind, Principal, Role
+from services.partners.principal import VENDOR_ID, PartnerKind, Principal, Role
 from services.partners.tables import Msp
 from services.partners.users import Partner, people_of, strike_off
 from services.signing import Vault
@@ -118,5 +118,7 @@ async def replace_next_admin(db: AsyncSession, vault: Vault, now: datetime) -> b
         now=now,
     )
     row.done_at = now
+    job = Principal(VENDOR_ID, VENDOR_ID, PartnerKind.VENDOR, name=row.requested_by)
+    await note(db, job, "msp.admin_replaced", show("msp", row.msp_id), msp_id=row.msp_id, now=now)
     await db.flush()
     return True

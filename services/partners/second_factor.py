@@ -60,11 +60,19 @@ async def confirm_totp(
     if not _take_step(vault, user, code, now):
         raise CodeWrong(pointer="/code")
     user.totp_confirmed_at = now
-    codes = [base64.b32encode(secrets.token_bytes(10)).decode().lower() for _ in range(_RECOVERY_CODES)]
-    await db.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user.id))
-    db.add_all(RecoveryCode(user_id=user.id, code_hash=vault.finding_hash(code)) for code in codes)
+    codes = await _make_codes(db, vault, user)
     await note(db, caller, "user.totp_set", show("user", user.id), now=now)
-    await db.flush()
+    return codes
+
+
+async def renew_recovery_codes(
+    db: AsyncSession, vault: Vault, caller: Principal, user: User, now: datetime
+) -> list[str]:
+    """Make new recovery codes, given this once; the old ones open nothing any more. Raises `NoSecondFactor`."""
+    if user.totp_confirmed_at is None:
+        raise NoSecondFactor("There is no second factor yet; set it up first.")
+    codes = await _make_codes(db, vault, user)
+    await note(db, caller, "user.codes_renewed", show("user", user.id), now=now)
     return codes
 
 
@@ -75,6 +83,14 @@ async def remove_totp(db: AsyncSession, caller: Principal, user: User, now: date
     user.totp_sealed = user.totp_confirmed_at = user.totp_step = None
     await db.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user.id))
     await note(db, caller, "user.totp_removed", show("user", user.id), now=now)
+
+
+async def _make_codes(db: AsyncSession, vault: Vault, user: User) -> list[str]:
+    codes = [base64.b32encode(secrets.token_bytes(10)).decode().lower() for _ in range(_RECOVERY_CODES)]
+    await db.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user.id))
+    db.add_all(RecoveryCode(user_id=user.id, code_hash=vault.finding_hash(code)) for code in codes)
+    await db.flush()
+    return codes
 
 
 async def check_second_factor(db: AsyncSession, vault: Vault, user: User, code: str | None, now: datetime) -> None:

@@ -11,7 +11,7 @@ from services.db import Row
 
 
 class Distributor(Row):
-    """One per territory; its zone bounds the months of its MSPs."""
+    """One per territory; its zone bounds the months of its MSPs, until a `ZoneChange` does."""
 
     __tablename__ = "distributors"
 
@@ -25,8 +25,20 @@ class Distributor(Row):
     address: Mapped[str | None]
     vat_number: Mapped[str | None]
     email: Mapped[str | None]
+    # The end of its last period; may lie ahead.
+    closed_at: Mapped[datetime | None]
 
     __table_args__ = (UniqueConstraint("name"),)
+
+
+class ZoneChange(Row):
+    """From when on a distributor's months are another zone's than `Distributor.zone`, in which it began."""
+
+    __tablename__ = "zone_changes"
+
+    distributor_id: Mapped[UUID] = mapped_column(ForeignKey("distributors.id"), primary_key=True)
+    from_at: Mapped[datetime] = mapped_column(primary_key=True)
+    zone: Mapped[str]
 
 
 class Msp(Row):

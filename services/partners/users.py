@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, select, text
+from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.db import take_turn
 from services.errors import Absent, Kind, Refusal
 from services.ids import new_id, show
 from services.partners.audit import note
@@ -54,6 +55,7 @@ async def add_user(
 ) -> User:
     """Add a person; raises `EmailTaken`."""
     email = email.strip().lower()
+    await take_turn(db, f"email {email}")
     taken = await db.scalar(select(User.id).where(User.email == email, User.removed_at.is_(None)))
     if taken is not None:
         raise EmailTaken(pointer="/email")
@@ -131,11 +133,23 @@ async def change_password(db: AsyncSession, caller: Principal, *, old: str, new:
     await note(db, caller, "user.password_changed", show("user", user.id), now=now)
 
 
+async def change_self(
+    db: AsyncSession, caller: Principal, *, name: str, language: Language, zone: str | None, now: datetime
+) -> None:
+    """Change how one is called oneself, and in which language and zone one reads."""
+    user = await db.get_one(User, caller.person())
+    before = {**_said(user), "zone": user.zone}
+    user.name, user.language, user.zone = name, language, zone
+    after = {**_said(user), "zone": zone}
+    await note(db, caller, "user.changed", show("user", user.id), before=before, after=after, now=now)
+    await db.flush()
+
+
 async def _keep_an_admin(db: AsyncSession, leaving: User) -> None:
     """Raise `LastAdmin` if no other is left; the partner's admins are locked, so that two cannot leave at once."""
     partner = Partner(PartnerKind(leaving.partner_kind), leaving.partner_id)
     # Rows alone would let two admins each lock themselves first; a lock on the partner's name comes before them.
-    await db.execute(text("select pg_advisory_xact_lock(hashtext(:partner))"), {"partner": f"admins {partner.id}"})
+    await take_turn(db, f"admins {partner.id}")
     admins = await db.scalars(select(User.id).where(_of(partner), User.role == Role.ADMIN))
     if not set(admins) - {leaving.id}:
         raise LastAdmin

@@ -4,7 +4,7 @@ Promise: every period is closed exactly once, in order, from what had been recei
 a gap; the same facts give the same bytes, and issued bytes never change.
 """
 
-from services.reports import cases, shelf
+from services.reports import book, cases, shelf
 from services.reports.accounts import (
     AmountLine,
     AmountsNotShown,
@@ -18,10 +18,11 @@ from services.reports.accounts import (
     statements,
     with_tiers,
 )
-from services.reports.archive import IssuedReport, file_of, issued, provisional
+from services.reports.archive import IssuedReport, file_of, issued, provisional, provisional_heading
 from services.reports.claims import (
     ANSWER_WITHIN,
     DECIDE_WITHIN,
+    DISPUTE_WITHIN,
     AlreadyDisputed,
     By,
     ClaimDecided,
@@ -52,7 +53,7 @@ from services.reports.closing import (
     next_unissued,
     unfinished,
 )
-from services.reports.counting import terms
+from services.reports.counting import receipts_of, terms
 from services.reports.docket import (
     AskedVoid,
     OpenedDispute,
@@ -65,14 +66,16 @@ from services.reports.docket import (
     voids,
     waiting_disputes,
 )
-from services.reports.document import Document, write
-from services.reports.evidence import PeakEvidence, evidence_of
+from services.reports.document import Document, compose, write
+from services.reports.evidence import LineEvidence, PeakEvidence, RaisedFlag, evidence_of, machines_of
 from services.reports.forms import MEDIA_TYPES, render
 from services.reports.inspection import Inspected, dry_run, explain, held, take_again
 from services.reports.last_day import distributors_on_last_day, tell_next
 from services.reports.letters import files_with
+from services.reports.outlook import Foreseen, Outlook, line_so_far, outlook, sites_by_name
 from services.reports.price_lists import correct_price, record_invoice, set_prices, set_terms, statement_of
 from services.reports.pricing import Tier, rounded, show_price
+from services.reports.retention import needing
 from services.reports.schemas import SCHEMAS
 from services.reports.statement_forms import render_statement
 from services.reports.stating import Unfiled, file_statement, next_unfiled, settled, state, statement_files, unstated
@@ -83,6 +86,7 @@ from services.reports.writing import Written, write_next
 __all__ = [
     "ANSWER_WITHIN",
     "DECIDE_WITHIN",
+    "DISPUTE_WITHIN",
     "MEDIA_TYPES",
     "SCHEMAS",
     "AlreadyDisputed",
@@ -95,14 +99,18 @@ __all__ = [
     "Document",
     "Due",
     "Exclusion",
+    "Foreseen",
     "Inspected",
     "IssuedReport",
     "LateUsageOpen",
+    "LineEvidence",
     "NotYetForVendor",
     "OpenedDispute",
+    "Outlook",
     "PeakEvidence",
     "PeriodClosed",
     "PeriodSettled",
+    "RaisedFlag",
     "SetPrices",
     "StatedMonth",
     "Stretch",
@@ -114,8 +122,10 @@ __all__ = [
     "amounts_of",
     "approve_late",
     "ask_void",
+    "book",
     "cases",
     "close",
+    "compose",
     "correct_price",
     "daily_sums",
     "decide_dispute",
@@ -137,14 +147,20 @@ __all__ = [
     "issue",
     "issued",
     "line_of",
+    "line_so_far",
+    "machines_of",
+    "needing",
     "next_close_at",
     "next_unfiled",
     "next_unissued",
     "one_dispute",
     "one_statement",
     "one_void",
+    "outlook",
     "prices_set",
     "provisional",
+    "provisional_heading",
+    "receipts_of",
     "record_invoice",
     "render",
     "render_statement",
@@ -155,6 +171,7 @@ __all__ = [
     "shelf",
     "show_price",
     "site_seen",
+    "sites_by_name",
     "standing",
     "state",
     "stated_for",

@@ -14,9 +14,10 @@ from services.partners import Distributor, Msp, PartnerKind, Principal
 from services.reports.counting import count_lines, receipts_of
 from services.reports.document import Document, Heading, compose
 from services.reports.lines import read_lines
+from services.reports.outlook import PresentMonth, present_month
 from services.reports.tables import ClosedPeriod, Report, ReportFile
 from services.reports.wording import Language, language_of
-from services.usage import Span, day_starts, period_containing, zone_data_version, zone_info
+from services.usage import day_starts, zone_data_version, zone_info
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,29 +35,27 @@ class IssuedReport:
 
 async def provisional(db: AsyncSession, caller: Principal, msp_id: UUID, now: datetime) -> Document:
     """Give the present month's report of an MSP as it would be if the month closed now; raises `Absent`."""
-    msp = await partners.one_msp(db, caller, msp_id)
-    distributor_id = await partners.distributor_of(db, msp.id, now)
-    if caller.kind is PartnerKind.DISTRIBUTOR and caller.partner_id != distributor_id:
-        raise Absent
-    distributor = await db.get_one(Distributor, distributor_id)
-    period = period_containing(distributor.zone, now)
-    span = Span(period.starts_at, min(period.ends_at, now), now)
-    rows = await read_lines(db, distributor_id, msp.id, span)
-    counted = await count_lines(db, msp.id, distributor_id, period, span, rows)
-    zone = zone_info(period.zone)
-    heading = Heading(
-        distributor=distributor.name,
-        msp=msp.name,
-        language=msp.language,
+    month = await present_month(db, caller, msp_id, now)
+    rows = await read_lines(db, month.distributor.id, msp_id, month.span)
+    counted = await count_lines(db, msp_id, month.distributor.id, month.period, month.span, rows)
+    return compose(provisional_heading(month), counted, (), await receipts_of(db, counted))
+
+
+def provisional_heading(month: PresentMonth) -> Heading:
+    """Give the heading of a provisional report."""
+    period = month.period
+    return Heading(
+        distributor=month.distributor.name,
+        msp=month.msp.name,
+        language=month.msp.language,
         month=period.month,
         zone=period.zone,
         zone_data=zone_data_version(),
         starts_at=period.starts_at,
         ends_at=period.ends_at,
-        cut_off_at=now,
-        days=[at.astimezone(zone).date() for at in day_starts(period)],
+        cut_off_at=month.span.cut_off_at,
+        days=[at.astimezone(zone_info(period.zone)).date() for at in day_starts(period)],
     )
-    return compose(heading, counted, (), await receipts_of(db, counted))
 
 
 async def issued(

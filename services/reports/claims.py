@@ -17,7 +17,7 @@ from services import delivery, ids, partners
 from services.errors import Absent, Invalid, Kind, Refusal
 from services.ids import new_id
 from services.keys import Key
-from services.partners import VENDOR_ID, Distributor, Principal
+from services.partners import VENDOR_ID, Principal
 from services.reports.charging import ZERO
 from services.reports.corrections import LATE_USAGE, charged_so_far, minus
 from services.reports.counting import count_lines
@@ -34,7 +34,7 @@ from services.reports.tables import (
     VoidRequest,
 )
 from services.reports.writing import period_of
-from services.usage import Span, Three, period_containing
+from services.usage import Span, Three, period_at
 
 DISPUTE_WITHIN = timedelta(days=10)
 ANSWER_WITHIN = timedelta(days=10)
@@ -374,8 +374,8 @@ async def _check_unsettled(db: AsyncSession, asked: Stretch, now: datetime) -> N
     msp_id = await db.scalar(select(Key.msp_id).where(Key.site_id == asked.site_id).limit(1))
     if msp_id is None:
         raise Absent
-    distributor = await db.get_one(Distributor, await partners.distributor_of(db, msp_id, now))
-    if period_containing(distributor.zone, asked.from_at).ends_at + LATE_USAGE <= now:
+    zones = await partners.zones_of(db, await partners.distributor_of(db, msp_id, now))
+    if period_at(zones, asked.from_at).ends_at + LATE_USAGE <= now:
         raise PeriodSettled
 
 
@@ -393,7 +393,7 @@ async def _charged_as_of(
     db: AsyncSession, line: ReportLine, closed: ClosedPeriod, cut_off_at: datetime, now: datetime
 ) -> Three:
     """Give what a line would be charged by what had come until an instant, as excused until now."""
-    span = Span(closed.starts_at, closed.ends_at, cut_off_at)
+    span = Span(closed.starts_at, closed.ends_at, cut_off_at, closed.distributor_id)
     [counted] = await count_lines(
         db, line.msp_id, line.distributor_id, period_of(closed), span, [line],
         terms_at=closed.cut_off_at, decided_by=now,

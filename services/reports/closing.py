@@ -6,7 +6,7 @@ is one transaction of the caller's; a crash between two leaves rows that say wha
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from uuid import UUID
@@ -16,13 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services import partners
 from services.ids import new_id
-from services.keys import Key
 from services.partners import Distributor, Msp
 from services.reports.corrections import find_corrections
 from services.reports.letters import tell_issued
 from services.reports.lines import take_lines
 from services.reports.tables import ClosedPeriod, Report, ReportFile
-from services.usage import Period, Span, next_period, period_containing, zone_data_version
+from services.usage import Period, Span, period_at, zone_data_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +43,17 @@ class Unissued:
 
 async def next_close_at(db: AsyncSession) -> datetime | None:
     """Give when the next period of any distributor is to be closed; may lie in the past."""
-    waiting = [await _next_of(db, distributor, ended) for distributor, ended in await _distributors(db)]
-    return min((due.cut_off_at for due in waiting), default=None)
+    return min((due.cut_off_at for due in await next_closes(db)), default=None)
+
+
+async def next_closes(db: AsyncSession) -> list[Due]:
+    """Give each distributor's next period to be closed; may lie in the past."""
+    return [await _next_of(db, distributor, ended) for distributor, ended in await _distributors(db)]
 
 
 async def due(db: AsyncSession, now: datetime) -> list[UUID]:
     """Give the distributors that have a period to close now, however long ago it ended."""
-    waiting = [await _next_of(db, distributor, ended) for distributor, ended in await _distributors(db)]
-    return [one.distributor_id for one in waiting if one.cut_off_at <= now]
+    return [one.distributor_id for one in await next_closes(db) if one.cut_off_at <= now]
 
 
 async def close(db: AsyncSession, distributor_id: UUID, now: datetime) -> Due | None:
@@ -126,10 +128,10 @@ async def _distributors(db: AsyncSession) -> list[tuple[Distributor, datetime | 
 
 async def _next_of(db: AsyncSession, distributor: Distributor, ended: datetime | None) -> Due:
     """Give the period that follows the last closed one; the first holds the distributor's beginning."""
-    if ended is None:
-        period = period_containing(distributor.zone, distributor.created_at)
-    else:
-        period = next_period(Period("", distributor.zone, ended, ended))
+    period = period_at(await partners.zones_of(db, distributor.id), ended or distributor.created_at)
+    if ended is not None:
+        # Newer zone data may have moved the bound since.
+        period = replace(period, starts_at=ended)
     policy = await partners.policy_of(db, distributor_id=distributor.id)
     return Due(distributor.id, period, period.ends_at + policy.close_grace)
 
@@ -143,11 +145,11 @@ async def _announce(db: AsyncSession, one: Due, now: datetime) -> None:
     """Take the lines of all MSPs, and announce a report for each that has a key or a correction."""
     period = one.period
     msps = {msp.id: msp for msp in await partners.msps_of(db, one.distributor_id, period.starts_at, period.ends_at)}
-    span = Span(period.starts_at, period.ends_at, one.cut_off_at)
+    span = Span(period.starts_at, period.ends_at, one.cut_off_at, one.distributor_id)
     await take_lines(db, one.distributor_id, list(msps), span)
     corrections = await find_corrections(db, one.distributor_id, period.starts_at, one.cut_off_at)
-    has_key = select(Key.msp_id).where(Key.msp_id.in_(msps), Key.created_at < period.ends_at).distinct()
-    reported = {*await db.scalars(has_key), *(charge.msp_id for charge in corrections)}
+    reported = await partners.msps_with_sites(db, msps, period.starts_at, period.ends_at)
+    reported |= {charge.msp_id for charge in corrections}
     rows = await db.scalars(select(Msp).where(Msp.id.in_(reported)).order_by(Msp.name, Msp.id))
     reports = {msp.id: _announced(one, msp.id, msp.name, now) for msp in rows}
     db.add_all(reports.values())

@@ -54,11 +54,11 @@ async def charged_so_far(
     )
     if not adjusted:
         query = query.where(Charge.origin != "adjustment")
-    return {site_id: (one, two, three) for site_id, one, two, three in (await db.execute(query)).tuples()}
+    return {site_id: (one, two, three) for site_id, one, two, three in await db.execute(query)}
 
 
 async def _of_period(db: AsyncSession, closed: ClosedPeriod, cut_off_at: datetime) -> list[Charge]:
-    span = Span(closed.starts_at, closed.ends_at, min(cut_off_at, closed.ends_at + LATE_USAGE))
+    span = Span(closed.starts_at, closed.ends_at, min(cut_off_at, closed.ends_at + LATE_USAGE), closed.distributor_id)
     rows: dict[UUID, list[ReportLine]] = defaultdict(list)
     for row in await _to_look_at(db, closed, cut_off_at):
         rows[row.msp_id].append(row)

@@ -9,10 +9,11 @@ from uuid import UUID
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.errors import Absent
 from services.reports.billing_tables import BillingTerms
 from services.reports.charging import Counted, Excluded, NoData, Receipts, charge
 from services.reports.tables import Exclusion
-from services.usage import Maker, Period, Span, day_starts, raw_sites, recount
+from services.usage import SHORT_BELOW, Maker, Period, Span, day_starts, raw_sites, recount, whole_from
 
 _RECEIPTS = """
 select e.site_id, e.installation_id, e.line, e.n, e.receipt
@@ -36,8 +37,11 @@ async def count_lines(
     """Count the rows of one MSP's report again from the raw ledger and decide what each is charged; in their order.
 
     The distributor's terms are those of `terms_at`, and what is excluded is as decided by `decided_by`; both default to
-    the cut-off.
+    the cut-off. Raises `Absent` where the ledger is archived.
     """
+    archived_before = await whole_from(db)
+    if archived_before is not None and span.starts_at < archived_before:
+        raise Absent("The ledger of this month is archived.")
     by_site = {row.site_id: row for row in rows}
     excluded = await exclusions(db, list(by_site), span, decided_by or span.cut_off_at)
     no_data = (await terms(db, distributor_id, terms_at or span.cut_off_at))[0]
@@ -46,9 +50,11 @@ async def count_lines(
     async for site in raw_sites(db, msp_id, span, list(by_site)):
         out = excluded.get(site.site_id, [])
         stretches = [(one.from_at, one.until_at) for one in out]
+        # What is left between two zones' month ends when a site, or its MSP, comes over.
+        piece = site.came and site.until_at - site.from_at < SHORT_BELOW
         found = recount(site.lines, site.from_at, site.until_at, days=days, excluded=stretches)
         row = by_site[site.site_id]
-        counted[site.site_id] = charge(row, found, out, no_data=no_data, short=period.short)
+        counted[site.site_id] = charge(row, found, out, no_data=no_data, short=period.short or piece)
     return [counted[row.site_id] for row in rows]
 
 

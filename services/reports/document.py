@@ -9,11 +9,9 @@ from datetime import date, datetime
 from hashlib import sha256
 from typing import Any
 
-import rfc8785
-
 from services import ids
 from services.reports.charging import Correction, Counted, Receipts
-from services.usage import Peak, Three, zone_info
+from services.usage import Peak, Three, canonical, zone_info
 
 SCHEMA = "tidemark.report/1"
 TYPES = ("server", "workstation", "server_plus")
@@ -60,13 +58,13 @@ def compose(
         "totals": _totals(lines, corrected),
         "lines": lines,
         "corrections": corrected,
-        "lines_sha256": sha256(rfc8785.dumps({"lines": lines, "corrections": corrected})).hexdigest(),
+        "lines_sha256": sha256(canonical({"lines": lines, "corrections": corrected})).hexdigest(),
     }
 
 
 def write(document: Document) -> bytes:
     """Write a document as the bytes that are kept: RFC 8785."""
-    return rfc8785.dumps(dict(document))
+    return canonical(document)
 
 
 def show_instant(value: datetime | None) -> str | None:

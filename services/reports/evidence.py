@@ -1,19 +1,22 @@
 """Why a line says what it says: the changes around each peak, as they were sent, with their receipts."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import and_, false, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services import sites
 from services.partners import Principal
+from services.reports.charging import Counted
 from services.reports.counting import count_lines
 from services.reports.docket import line_of
 from services.reports.tables import ClosedPeriod
 from services.reports.writing import period_of, span_of
+from services.sites.tables import Installation
 from services.usage import Maker, UsageEntry
 
 _AROUND = 2
@@ -46,35 +49,84 @@ class PeakEvidence:
     entries: Sequence[Entry]
 
 
-async def evidence_of(db: AsyncSession, principal: Principal, report_id: UUID, site_id: UUID) -> list[PeakEvidence]:
+@dataclass(frozen=True, slots=True)
+class RaisedFlag:
+    """A flag of the line that somebody raised, since when it is up, and what was found."""
+
+    flag: str
+    since: datetime
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class LineEvidence:
+    """The evidence of a line: of its peaks, and of the flags that a finding raised."""
+
+    peaks: Sequence[PeakEvidence]
+    flags: Sequence[RaisedFlag]
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A machine whose reports made a line: `manages` is a Site Manager, else a standalone."""
+
+    hostname: str
+    manages: bool
+
+
+async def evidence_of(db: AsyncSession, principal: Principal, report_id: UUID, site_id: UUID) -> LineEvidence:
     """Give the evidence of one line of an issued report; raises `Absent` also for a stranger's."""
     row = await line_of(db, principal, report_id, site_id)
     closed = await db.get_one(ClosedPeriod, (row.distributor_id, row.starts_at))
     [counted] = await count_lines(db, row.msp_id, row.distributor_id, period_of(closed), span_of(closed), [row])
+    peaks = await evidence_in(db, counted, closed.cut_off_at)
+    found = await sites.flags_in(db, site_id, start=closed.starts_at, end=closed.ends_at, by=closed.cut_off_at)
+    return LineEvidence(
+        peaks, [RaisedFlag(one.flag, one.from_at, one.detail) for one in found if one.flag in row.flags]
+    )
+
+
+async def evidence_in(db: AsyncSession, counted: Counted, cut_off_at: datetime) -> list[PeakEvidence]:
+    """Give the evidence of a line that was counted, from what had been received by an instant."""
+    peaks = counted.recount.peaks
+    makers = {maker for peak in peaks.values() for maker in peak.made_by}
+    entries = await _around(db, counted.row.site_id, makers, cut_off_at)
     return [
         PeakEvidence(
-            name, peak.value, peak.at, peak.active, await _around(db, site_id, peak.made_by, closed.cut_off_at)
+            name, peak.value, peak.at, peak.active,
+            [_entry(row, maker) for maker in peak.made_by for row in entries if _is_near(row, maker)],
         )
-        for name, peak in counted.recount.peaks.items()
+        for name, peak in peaks.items()
+    ]  # fmt: skip
+
+
+async def machines_of(db: AsyncSession, site_id: UUID) -> dict[str, Machine]:
+    """Give the machines that ever activated on a site's keys, by installation id."""
+    columns = (Installation.installation_id, Installation.hostname, Installation.product)
+    rows = await db.execute(select(*columns).where(Installation.site_id == site_id))
+    return {str(found): Machine(hostname, product == "site_manager") for found, hostname, product in rows}
+
+
+async def _around(
+    db: AsyncSession, site_id: UUID, makers: Collection[Maker], cut_off_at: datetime
+) -> Sequence[UsageEntry]:
+    near = [
+        and_(
+            UsageEntry.installation_id == maker.installation_id,
+            UsageEntry.line == maker.line,
+            UsageEntry.n.between(maker.n - _AROUND, maker.n + _AROUND),
+        )
+        for maker in makers
     ]
+    query = select(UsageEntry).where(
+        UsageEntry.site_id == site_id, UsageEntry.received_at <= cut_off_at, or_(false(), *near)
+    )
+    return (await db.scalars(query.order_by(UsageEntry.n))).all()
 
 
-async def _around(db: AsyncSession, site_id: UUID, makers: Sequence[Maker], cut_off_at: datetime) -> list[Entry]:
-    found: list[Entry] = []
-    for maker in makers:
-        rows = await db.scalars(
-            select(UsageEntry)
-            .where(
-                UsageEntry.site_id == site_id,
-                UsageEntry.installation_id == maker.installation_id,
-                UsageEntry.line == maker.line,
-                UsageEntry.n.between(maker.n - _AROUND, maker.n + _AROUND),
-                UsageEntry.received_at <= cut_off_at,
-            )
-            .order_by(UsageEntry.n)
-        )
-        found += [_entry(row, maker) for row in rows]
-    return found
+def _is_near(row: UsageEntry, maker: Maker) -> bool:
+    same = (row.installation_id, row.line) == (maker.installation_id, maker.line)
+    return same and abs(row.n - maker.n) <= _AROUND
 
 
 def _entry(row: Any, maker: Maker) -> Entry:

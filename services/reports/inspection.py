@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,13 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services import partners
 from services.errors import Absent
-from services.partners import Distributor
 from services.reports.charging import Counted
 from services.reports.counting import count_lines
 from services.reports.lines import read_lines, take_lines
 from services.reports.tables import ClosedPeriod, Report
 from services.reports.writing import differences, lines_of, period_of, span_of
-from services.usage import Span, Three, month_period
+from services.usage import Span, Three, month_period, period_at
+
+_WITHIN = timedelta(days=14)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +33,9 @@ class Inspected:
 
 async def dry_run(db: AsyncSession, distributor_id: UUID, month: str, now: datetime) -> list[Inspected]:
     """Tell what a close of a month would charge, from what is known now; nothing is stored."""
-    distributor = await db.get_one(Distributor, distributor_id)
-    period = month_period(distributor.zone, month)
-    span = Span(period.starts_at, min(period.ends_at, now), now)
+    zones = await partners.zones_of(db, distributor_id)
+    period = period_at(zones, month_period(partners.zone_at(zones, now), month).starts_at + _WITHIN)
+    span = Span(period.starts_at, min(period.ends_at, now), now, distributor_id)
     found = []
     for msp in await partners.msps_of(db, distributor_id, period.starts_at, period.ends_at):
         rows = await read_lines(db, distributor_id, msp.id, span)

@@ -5,12 +5,13 @@ Who was told is a row of letters: the same occasion twice is one letter, so the 
 
 from collections.abc import Sequence
 from datetime import datetime, time, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services import delivery, partners
+from services import delivery, partners, sites
 from services.delivery import Letter
 from services.keys import Key
 from services.partners import Distributor, Msp
@@ -18,10 +19,11 @@ from services.reports.charging import Counted
 from services.reports.counting import count_lines
 from services.reports.lines import read_lines
 from services.reports.wording import language_of, local_time, month_name, whole
-from services.usage import Period, Span, period_containing, zone_info
+from services.usage import Period, Span, period_at, zone_info
 
 _NINE = time(9)
 _NAMES_MAX = 50
+_UNSEEN = timedelta(days=30)
 
 
 def notice_at(period: Period) -> datetime:
@@ -33,14 +35,15 @@ def notice_at(period: Period) -> datetime:
 
 async def distributors_on_last_day(db: AsyncSession, now: datetime) -> list[UUID]:
     """Give the distributors whose month has come to 09:00 of its last day."""
-    rows = await db.execute(select(Distributor.id, Distributor.zone).order_by(Distributor.id))
-    return [row.id for row in rows if notice_at(period_containing(row.zone, now)) <= now]
+    rows = await db.scalars(select(Distributor).order_by(Distributor.id))
+    periods = {one: period_at(zones, now) for one, zones in (await partners.zones_of_each(db, rows)).items()}
+    return [one for one, period in periods.items() if notice_at(period) <= now and not period.short]
 
 
 async def tell_next(db: AsyncSession, distributor_id: UUID, now: datetime) -> bool:
     """Tell the next MSP of a distributor that was not told; False when all were. One transaction an MSP."""
     distributor = await db.get_one(Distributor, distributor_id)
-    period = period_containing(distributor.zone, now)
+    period = period_at(await partners.zones_of(db, distributor_id), now)
     waiting = [msp for msp in await partners.msps_of(db, distributor_id, now, period.ends_at) if _address(msp)]
     for msp in waiting:
         told = exists().where(Letter.occasion == _occasion(msp, period), Letter.recipient == _address(msp))
@@ -53,7 +56,7 @@ async def tell_next(db: AsyncSession, distributor_id: UUID, now: datetime) -> bo
 
 async def _tell(db: AsyncSession, distributor: Distributor, msp: Msp, period: Period, now: datetime) -> None:
     language = language_of(msp.language)
-    span = Span(period.starts_at, now, now)
+    span = Span(period.starts_at, now, now, distributor.id)
     rows = await read_lines(db, distributor.id, msp.id, span)
     counted = await count_lines(db, msp.id, distributor.id, period, span, rows)
     charged = [sum(one.charged[number] for one in counted) for number in range(3)]
@@ -80,10 +83,20 @@ async def _tell(db: AsyncSession, distributor: Distributor, msp: Msp, period: Pe
             "silent_count": len(silent),
             "never_connected": list(never)[:_NAMES_MAX],
             "idle": _idle(counted),
+            **await _unseen(db, counted, now),
         },
         now=now,
         partner_id=msp.id,
     )
+
+
+async def _unseen(db: AsyncSession, counted: Sequence[Counted], now: datetime) -> dict[str, Any]:
+    """Name the sites with machines that were not seen for a month: what could be saved next month, the most first."""
+    names = {one.row.site_id: one.row.name for one in counted}
+    found = await sites.inventory.unseen_agents(db, names.keys(), now - _UNSEEN)
+    most = sorted(found.items(), key=lambda one: (-one[1], names[one[0]]))
+    listed = [{"site": names[site_id], "count": count} for site_id, count in most[:_NAMES_MAX]]
+    return {"unseen": listed, "unseen_count": sum(found.values())}
 
 
 def _idle(counted: Sequence[Counted]) -> int:

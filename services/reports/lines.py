@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.usage import FIGURES, Span, figure_parameters
 
-# A key that was never activated is never charged and has no line.
+# A key that was never activated is never charged and has no line. One that was revoked before has none either, once
+# nothing of it is known nor can count any more.
 _LINES = f"""
 select f.site_id, cast(:distributor_id as uuid) as distributor_id, cast(:starts_at as timestamptz) as starts_at,
     f.msp_id, k.id as key_id,
@@ -31,7 +32,12 @@ select f.site_id, cast(:distributor_id as uuid) as distributor_id, cast(:starts_
         case when seen.disabled or starting.to_state = 'disabled' then 'disabled' end,
         case when seen.suspended or starting.to_state = 'suspended' then 'suspended' end,
         case when exists (select from usage_entries e where e.site_id = f.site_id and e.clock_suspect
-            and e.at >= f.from_at and e.at < f.until_at and e.received_at <= :cut_off_at) then 'clock_suspect' end
+            and e.at >= f.from_at and e.at < f.until_at and e.at >= :starts_at and e.at < :ends_at
+            and e.received_at <= :cut_off_at) then 'clock_suspect' end,
+        case when exists (select from site_tenures t where t.site_id = f.site_id and t.msp_id <> f.msp_id
+            and (t.from_at = f.until_at or t.until_at = f.from_at)) then 'moved' end,
+        case when raised.clone_suspected then 'clone_suspected' end,
+        case when raised.implausible then 'implausible' end
     ], null)::varchar[] as flags
 from ({FIGURES}) f
 join keys k using (site_id)
@@ -45,7 +51,16 @@ left join lateral (select e.to_state from key_events e
 left join lateral (select bool_or(e.to_state = 'disabled') as disabled, bool_or(e.to_state = 'suspended') as suspended
     from key_events e where e.site_id = k.site_id and e.key_id = k.id and e.at >= f.from_at and e.at < f.until_at
         and e.recorded_at <= :cut_off_at) seen on true
+left join lateral (select bool_or(g.flag = 'clone_suspected') as clone_suspected,
+        bool_or(g.flag = 'implausible') as implausible
+    from site_flags g where g.site_id = f.site_id and g.from_at < f.until_at and g.from_at <= :cut_off_at
+        and coalesce(g.until_at, 'infinity') > f.from_at) raised on true
 where k.activated_at < f.until_at
+    and (f.server is not null or starting.to_state is distinct from 'revoked' or exists (
+        select from lines l where l.site_id = f.site_id and not exists (
+            select from uncounted_stretches u
+            where u.site_id = l.site_id and u.installation_id = l.installation_id and u.from_at <= f.from_at
+                and coalesce(u.until_at, 'infinity') >= f.until_at)))
 """
 
 
@@ -60,7 +75,9 @@ async def take_lines(db: AsyncSession, distributor_id: UUID, msp_ids: Sequence[U
     await db.execute(statement, {"distributor_id": distributor_id, **figure_parameters(msp_ids, span)})
 
 
-async def read_lines(db: AsyncSession, distributor_id: UUID, msp_id: UUID, span: Span) -> list[Any]:
-    """Give the lines of one MSP as they would be if the period closed now, by site name."""
-    values = {"distributor_id": distributor_id, **figure_parameters([msp_id], span)}
+async def read_lines(
+    db: AsyncSession, distributor_id: UUID, msp_id: UUID, span: Span, site_ids: Sequence[UUID] | None = None
+) -> list[Any]:
+    """Give the lines of one MSP, or of some of its sites, as if the period closed now, by site name."""
+    values = {"distributor_id": distributor_id, **figure_parameters([msp_id], span, site_ids)}
     return list(await db.execute(text(f"{_LINES} order by k.name, f.site_id"), values))

@@ -1,7 +1,8 @@
 """The report on paper: what `report.typ` is given, and PDF from it. Pure: no date, no font but the packaged one."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ import fontpkg_ibm_plex_sans
 import typst
 
 from services.reports.document import TYPES, Document
+from services.reports.marks import FLAGS, in_words, meanings
 from services.reports.wording import (
-    FLAGS,
     ORIGINS,
+    STATES,
     WORDS,
     Language,
     decimal,
@@ -24,6 +26,7 @@ from services.reports.wording import (
 from services.reports.workbook import daily_sums
 
 REPORT_TEMPLATE = Path(__file__).parent / "report.typ"
+_GAPS_SHOWN = 3
 _FONTS = Path(fontpkg_ibm_plex_sans.__file__).parent / "files"
 
 
@@ -57,7 +60,7 @@ def as_pdf(document: Document, language: Language) -> bytes:
 
 def sheet(document: Document, language: Language) -> dict[str, Any]:
     """Give what the template needs: words and figures ready to be read."""
-    words, period, totals = WORDS[language], document["period"], document["totals"]
+    words, period = WORDS[language], document["period"]
     number = document["number"] or words["provisional"]
     month = month_name(period["month"], language)
     return {
@@ -72,18 +75,7 @@ def sheet(document: Document, language: Language) -> dict[str, Any]:
         "page": words["page"],
         "of": words["of"],
         "facts": _facts(document, language),
-        "cards": [
-            *(
-                {"label": words[name], "value": whole(totals[name], language), "note": words["charged"]}
-                for name in TYPES
-            ),
-            {"label": words["total"], "value": whole(totals["charged"], language), "note": words["charged"]},
-            {
-                "label": words["sites"],
-                "value": whole(totals["sites"], language),
-                "note": _no_data(totals, words, language),
-            },
-        ],
+        "cards": _cards(document, language),
         "chart": _chart(document, language) if document["lines"] else None,
         "lines_title": words["lines"],
         "columns": [
@@ -115,17 +107,26 @@ def sheet(document: Document, language: Language) -> dict[str, Any]:
             for out in line["not_charged"]
         ],
         "notes_title": words["notes"],
-        "notes": [words[name] for name in ("note_peak", "note_sum", "note_coverage", "note_active", "note_late")],
+        "notes": [
+            *(words[name] for name in ("note_peak", "note_sum", "note_coverage", "note_active", "note_late")),
+            *meanings([flag for line in document["lines"] for flag in line["flags"]], language),
+        ],
         "hash": f"{words['hash']}: {document['lines_sha256']}",
     }
 
 
-def _card(label: str, value: str, note: str) -> dict[str, str]:
-    return {"label": label, "value": value, "note": note}
-
-
-def _no_data(totals: Mapping[str, Any], words: Mapping[str, str], language: Language) -> str:
-    return f"{whole(totals['no_data'], language)} {words['none']}" if totals["no_data"] else " "
+def _cards(document: Document, language: Language) -> list[dict[str, str]]:
+    """Give the figures at the top: what is charged, what corrects earlier periods, and how many sites it is about."""
+    words, totals = WORDS[language], document["totals"]
+    cards = [(words[name], whole(totals[name], language), words["charged"]) for name in TYPES]
+    cards.append((words["total"], whole(totals["charged"], language), words["charged"]))
+    if document["corrections"]:
+        delta = totals["corrections"]["total"]
+        together = f"{words['together']}: {whole(totals['charged'] + delta, language)}"
+        cards.append((words["corrections_short"], whole(delta, language, signed=True), together))
+    missing = f"{whole(totals['no_data'], language)} {words['none']}" if totals["no_data"] else " "
+    cards.append((words["sites"], whole(totals["sites"], language), missing))
+    return [{"label": label, "value": value, "note": note} for label, value, note in cards]
 
 
 def _facts(document: Document, language: Language) -> list[dict[str, str]]:
@@ -134,37 +135,67 @@ def _facts(document: Document, language: Language) -> list[dict[str, str]]:
     starts, ends = (local_time(period[name], zone, language) for name in ("starts_at", "ends_at"))
     facts = [
         (words["number"], document["number"] or words["provisional"]),
-        (words["period"], f"{starts} - {ends} ({words['excluded']})"),
-        ("UTC", f"{period['starts_at']} - {period['ends_at']}"),
+        (words["period"], f"{starts} – {ends} ({words['excluded']})"),
+        ("UTC", f"{period['starts_at']} – {period['ends_at']}"),
         (words["zone"], f"{zone} ({period['zone_data']})"),
         (words["cut_off"], local_time(document["cut_off_at"], zone, language)),
-        (words["issued"], local_time(document["issued_at"], zone, language) or "-"),
+        (words["issued"], local_time(document["issued_at"], zone, language) or "–"),
     ]
     return [{"label": label, "value": value} for label, value in facts]
 
 
 def _line(line: Mapping[str, Any], zone: str, language: Language) -> dict[str, Any]:
-    peaks = [_peak(line[name], zone, language) for name in (*TYPES, "total")]
+    peaks = [_peak(line[name], line["charged"][name], zone, language) for name in TYPES]
+    peaks.append(_peak(line["total"], None, zone, language))
     daily = [line["daily"][name] for name in TYPES]
     days = [None if any(part is None for part in day) else sum(day) for day in zip(*daily, strict=True)]
     return {
         "site": line["site"],
-        "under": " · ".join(text for text in (line["reference"], line["key"]) if text),
+        "under": _under(line, zone, language),
         "peaks": peaks,
         "charged": whole(line["charged"]["total"], language),
         "coverage": f"{decimal(line['coverage_percent'], language)} %",
         "days": days,
         "most": max((day for day in days if day is not None), default=0),
-        "notes": ", ".join(FLAGS[language].get(flag, flag) for flag in line["flags"]),
+        "notes": in_words(line["flags"], language),
+        "gaps": _gaps(line, zone, language),
     }
 
 
-def _peak(peak: Mapping[str, Any] | None, zone: str, language: Language) -> dict[str, str]:
+def _under(line: Mapping[str, Any], zone: str, language: Language) -> str:
+    """Write what stands under a site's name: reference, key, its state at the end, since when it is active."""
+    words, key = WORDS[language], line["key"].replace("*****-", "").replace("-", "-…-")
+    since = f"{words['since']} {local_time(line['activated_at'], zone, language)[:-6]}"
+    texts = (line["reference"], key, STATES[language][line["state"]], since)
+    return " · ".join(text for text in texts if text)
+
+
+def _peak(peak: Mapping[str, Any] | None, charged: int | None, zone: str, language: Language) -> dict[str, str]:
+    """Write a peak with when it was reached, and what is charged where that is another number."""
+    words = WORDS[language]
     if peak is None:
-        return {"value": "-", "at": ""}
-    active = peak.get("active")
-    beside = "" if active is None else f"\n{WORDS[language]['active']} {whole(active, language)}"
-    return {"value": whole(peak["peak"], language), "at": local_short(peak["peak_at"], zone) + beside}
+        return {"value": "–", "at": "" if not charged else f"{words['charged_here']} {whole(charged, language)}"}
+    under = [local_short(peak["peak_at"], zone)]
+    if peak.get("active") is not None:
+        under.append(f"{words['active']} {whole(peak['active'], language)}")
+    if charged is not None and charged != peak["peak"]:
+        under.append(f"{words['charged_here']} {whole(charged, language)}")
+    return {"value": whole(peak["peak"], language), "at": "\n".join(under)}
+
+
+def _gaps(line: Mapping[str, Any], zone: str, language: Language) -> str:
+    """Write the stretches of which nothing is known; the longest ones where there are many."""
+    longest = sorted(line["gaps"], key=_length, reverse=True)
+    shown = " · ".join(
+        f"{local_short(start, zone)} – {local_short(end, zone)}" for start, end in sorted(longest[:_GAPS_SHOWN])
+    )
+    more = len(longest) - _GAPS_SHOWN
+    words = WORDS[language]
+    return "" if not shown else f"{words['gaps']}: {shown}" + (f" (+{more})" if more > 0 else "")
+
+
+def _length(gap: Sequence[str]) -> timedelta:
+    return datetime.fromisoformat(gap[1]) - datetime.fromisoformat(gap[0])
 
 
 def _totals(document: Document, language: Language) -> list[str]:

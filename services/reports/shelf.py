@@ -12,22 +12,24 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services import partners
 from services.errors import Absent
-from services.partners import Distributor, PartnerKind, Principal
+from services.partners import Distributor, Msp, PartnerKind, Principal
 from services.reports.billing_tables import StatementLine
 from services.reports.cases import pending
 from services.reports.charging import ZERO
 from services.reports.counting import terms
 from services.reports.document import Document
-from services.reports.tables import Charge, ClosedPeriod, Dispute, Report, ReportFile, ReportLine
+from services.reports.tables import Adjustment, Charge, ClosedPeriod, Dispute, Report, ReportFile, ReportLine
 from services.usage import Three
 
 _MONTHS = 13
 _TYPES = (Charge.server, Charge.workstation, Charge.server_plus)
+Place = tuple[UUID, UUID, datetime]
+"""Where a line is: distributor, site, the period's start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,18 @@ class MonthSum:
     report_id: UUID
     month: str
     charged: Three
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """What was decided or found of a line after its report: a signed change; `number` is None until a report has it."""
+
+    origin: str
+    quantities: Three
+    reason: str | None
+    actor: str | None
+    number: str | None
+    report_id: UUID | None
 
 
 async def shelf(
@@ -298,3 +312,41 @@ async def _stated(db: AsyncSession, report_ids: Sequence[UUID]) -> dict[UUID, di
         if report_id is not None:
             found[report_id][currency] = amount
     return found
+
+
+async def later_of(
+    db: AsyncSession, caller: Principal, site_id: UUID, distributor_id: UUID, starts_at: datetime
+) -> list[Later]:
+    """Give what came after a line of a report: corrections that reports hold, then what the next one will hold."""
+    own = partners.visible_chain(caller, Charge.msp_id, Charge.distributor_id)
+    place = (Charge.site_id == site_id, Charge.distributor_id == distributor_id, Charge.starts_at == starts_at)
+    held = await db.execute(
+        select(Charge, Report.number)
+        .join(Report, Report.id == Charge.report_id)
+        .where(*place, own, Charge.origin != "report", Report.issued_at.is_not(None))
+        .order_by(Report.starts_at, Charge.id)
+    )
+    waiting = await db.scalars(
+        select(Adjustment)
+        .where(
+            Adjustment.site_id == site_id,
+            Adjustment.distributor_id == distributor_id,
+            Adjustment.starts_at == starts_at,
+            partners.visible_chain(caller, Adjustment.msp_id, Adjustment.distributor_id),
+            ~exists().where(Charge.site_id == Adjustment.site_id, Charge.adjustment_id == Adjustment.id),
+        )
+        .order_by(Adjustment.decided_at)
+    )
+    found = [Later(row.origin, _three(row), row.reason, row.actor, number, row.report_id) for row, number in held]
+    return found + [Later("adjustment", _three(row), row.reason, row.actor, None, None) for row in waiting]
+
+
+def _three(row: Charge | Adjustment) -> Three:
+    return row.server, row.workstation, row.server_plus
+
+
+async def msps_named(db: AsyncSession, caller: Principal, text: str, *, limit: int) -> list[tuple[UUID, str]]:
+    """Give the caller's MSPs whose name has a text, by name."""
+    named = (partners.visible_msp(caller, Msp.id), Msp.name.icontains(text, autoescape=True))
+    rows = await db.execute(select(Msp.id, Msp.name).where(*named).order_by(Msp.name).limit(limit))
+    return [(row[0], row[1]) for row in rows]

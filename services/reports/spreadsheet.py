@@ -10,6 +10,8 @@ import xlsxwriter
 from services.usage import zone_info
 
 _OPTIONS = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
+_A4 = 9
+_HEAD_HEIGHT = 32
 
 
 class Workbook:
@@ -20,7 +22,9 @@ class Workbook:
         self._bytes = io.BytesIO()
         self.book = xlsxwriter.Workbook(self._bytes, _OPTIONS)
         self.book.set_properties({"title": title, "created": created.replace(tzinfo=None)})
-        self.head = self.book.add_format({"bold": True, "bg_color": "#E6EEF2", "bottom": 1, "text_wrap": True})
+        self.head = self.book.add_format(
+            {"bold": True, "bg_color": "#E6EEF2", "bottom": 1, "text_wrap": True, "valign": "top"}
+        )
         self.bold = self.book.add_format({"bold": True})
         self.title = self.book.add_format({"bold": True, "font_size": 16})
         self.whole = self.book.add_format({"num_format": "#,##0"})
@@ -32,11 +36,14 @@ class Workbook:
         self.percent = self.book.add_format({"num_format": "0.00%"})
         self.instant = self.book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})
         self.day = self.book.add_format({"num_format": "yyyy-mm-dd"})
+        self.left = self.book.add_format({"num_format": "#,##0", "align": "left"})
         self.wrap = self.book.add_format({"text_wrap": True, "valign": "top"})
 
     def table(self, name: str, columns: Sequence[tuple[str, float]], rows: Sequence[Sequence[Any]]) -> Any:
         """Write a sheet with a frozen header and a filter. A cell is a value, or a (value, format)."""
         sheet = self.book.add_worksheet(name)
+        sheet.set_paper(_A4)
+        sheet.set_row(0, _HEAD_HEIGHT)
         for number, (title, width) in enumerate(columns):
             sheet.set_column(number, number, width)
             sheet.write_string(0, number, title, self.head)
@@ -49,6 +56,14 @@ class Workbook:
         sheet.set_landscape()
         sheet.fit_to_pages(1, 0)
         sheet.repeat_rows(0)
+        return sheet
+
+    def cover(self, name: str) -> Any:
+        """Begin a sheet that is read from top to bottom, one page wide."""
+        sheet = self.book.add_worksheet(name)
+        sheet.set_paper(_A4)
+        sheet.fit_to_pages(1, 0)
+        sheet.hide_gridlines(2)
         return sheet
 
     def put(self, sheet: Any, y: int, x: int, cell: Any) -> None:

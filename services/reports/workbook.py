@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from services.reports.document import TYPES, Document
+from services.reports.marks import in_words, meanings
 from services.reports.spreadsheet import Workbook, wall_clock
-from services.reports.wording import FLAGS, ORIGINS, STATES, WORDS, Language, language_of, local_time, month_name
+from services.reports.wording import ORIGINS, STATES, WORDS, Language, language_of, local_time, month_name
 
 COLOURS = {"server": "#1F6F8B", "workstation": "#E0A030", "server_plus": "#7A4E9E"}
 
@@ -28,9 +29,9 @@ def as_workbook(document: Document) -> bytes:
 def _summary(book: Workbook, document: Document, language: Language) -> None:
     words, period = WORDS[language], document["period"]
     zone = period["zone"]
-    sheet = book.book.add_worksheet(words["summary"])
-    sheet.set_column(0, 0, 28)
-    sheet.set_column(1, 1, 60)
+    sheet = book.cover(words["summary"])
+    sheet.set_column(0, 0, 30)
+    sheet.set_column(1, 1, 70)
     sheet.write_string(0, 0, words["title"], book.title)
     between = " ".join(
         [
@@ -54,13 +55,16 @@ def _summary(book: Workbook, document: Document, language: Language) -> None:
         (words["sites"], document["totals"]["sites"]),
         *((f"{words['charged']}: {words[name]}", document["totals"][name]) for name in TYPES),
         (f"{words['charged']}: {words['total']}", document["totals"]["charged"]),
+        (words["corrections_short"], document["totals"]["corrections"]["total"]),
         (words["hash"], document["lines_sha256"]),
     ]
     for y, (label, value) in enumerate(facts, start=2):
         book.put(sheet, y, 0, (label, book.bold))
-        book.put(sheet, y, 1, value)
-    for y, note in enumerate(("note_peak", "note_sum", "note_coverage", "note_active", "note_late"), len(facts) + 3):
-        sheet.merge_range(y, 0, y, 1, words[note], book.wrap)
+        book.put(sheet, y, 1, (value, book.left if isinstance(value, int) else None))
+    notes = [words[note] for note in ("note_peak", "note_sum", "note_coverage", "note_active", "note_late")]
+    notes += meanings([flag for line in document["lines"] for flag in line["flags"]], language)
+    for y, note in enumerate(notes, len(facts) + 3):
+        sheet.merge_range(y, 0, y, 1, note, book.wrap)
         sheet.set_row(y, 32)
 
 
@@ -81,6 +85,7 @@ def _lines(book: Workbook, document: Document, language: Language) -> None:
         (words["coverage"], 11),
         (words["activated"], 19),
         (words["flags"], 40),
+        (words["gaps"], 50),
     ]
     rows = [_line(book, line, document["period"]["zone"], language) for line in document["lines"]]
     sheet = book.table(words["lines"], columns, rows)
@@ -109,7 +114,8 @@ def _line(book: Workbook, line: Mapping[str, Any], zone: str, language: Language
         line["charged"]["total"],
         (float(line["coverage_percent"]) / 100, book.percent),
         wall_clock(line["activated_at"], zone),
-        ", ".join(FLAGS[language].get(flag, flag) for flag in line["flags"]),
+        in_words(line["flags"], language),
+        "; ".join(" / ".join(gap) for gap in line["gaps"]),
     ]
 
 

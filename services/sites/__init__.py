@@ -5,6 +5,7 @@ fault, and one that is heard again is enabled at once. Locks are taken in the or
 """
 
 from services.sites import (
+    addresses,
     admission,
     backups,
     breaker,
@@ -34,8 +35,10 @@ from services.sites.backups import Place, Trouble
 from services.sites.bearer import Bearer, read_bearer
 from services.sites.binding import Activation
 from services.sites.commands import CommandState
+from services.sites.dates import dates_of
 from services.sites.dry_run import DryRun, Effect, Foreseen, dry_run
 from services.sites.echo import Echo
+from services.sites.flags import flags_in
 from services.sites.fleet import Fleet, fleet_of, fleet_stands, site_stands
 from services.sites.heartbeat import (
     Backups,
@@ -56,7 +59,7 @@ from services.sites.pace import Pace, TooEarly
 from services.sites.policies import PolicySource, PolicyView, change_bounds, change_policy, lock_policies, policy_view
 from services.sites.pulse import PULSE_SECONDS, pulse
 from services.sites.refusals import Refused
-from services.sites.roster import Order, SiteView, machines_of, site_of, sites_of
+from services.sites.roster import Order, SiteView, keys_of_liveness, machines_of, site_of, sites_of
 from services.sites.seats import RejectedTooLate, Seat, SeatsExhausted, end_seat, reject_seat, seats_of
 from services.sites.silence import Liveness
 from services.sites.sweep import Swept, next_timer_at, sweep
@@ -114,6 +117,7 @@ __all__ = [
     "Trouble",
     "VersionUnsupported",
     "activate",
+    "addresses",
     "admission",
     "advance_idle",
     "backups",
@@ -122,13 +126,16 @@ __all__ = [
     "change_policy",
     "clones",
     "commands",
+    "dates_of",
     "dry_run",
     "end_seat",
     "flags",
+    "flags_in",
     "fleet_of",
     "fleet_stands",
     "genuine_echo",
     "inventory",
+    "keys_of_liveness",
     "last_told",
     "lock_policies",
     "machines_of",

@@ -102,7 +102,7 @@ async def activate(
         await refusals.keep(db, key, request, refusal.code, address=address, now=now)
         raise
     if bound is None:
-        line = await bind(db, key, request, policy, now)
+        line = await bind(db, key, request, policy, now, address=address)
         await refusals.settle(db, key, request)
     else:
         line = await newest_line(db, key.site_id, bound.installation_id)

@@ -1,7 +1,7 @@
 """The bearer of an installation: `<site_id>.<installation_id>.<secret>`. Pure."""
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from services import ids
@@ -12,8 +12,7 @@ _SECRET_SYMBOLS = 43
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
-@dataclass(frozen=True, slots=True)
-class Bearer:
+class Bearer(NamedTuple):
     """Who calls, and the hash of the secret it shows."""
 
     site_id: UUID
@@ -30,4 +29,4 @@ def read_bearer(text: str) -> Bearer:
         raise Unauthenticated
     if _UUID.fullmatch(installation) is None:
         raise Unauthenticated
-    return Bearer(site_id, UUID(installation), digest(secret))
+    return Bearer(site_id, UUID(int=int(installation.replace("-", ""), 16)), digest(secret))

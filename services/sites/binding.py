@@ -36,7 +36,9 @@ class Activation:
     console_url: str | None = None
 
 
-async def bind(db: AsyncSession, key: Key, request: Activation, policy: Policy, now: datetime) -> Line:
+async def bind(
+    db: AsyncSession, key: Key, request: Activation, policy: Policy, now: datetime, *, address: str | None
+) -> Line:
     """Bind an installation; the caller holds the locks and knows that nothing stands against it."""
     own = await db.get(Installation, (key.site_id, request.installation_id))
     if own is None:
@@ -45,6 +47,7 @@ async def bind(db: AsyncSession, key: Key, request: Activation, policy: Policy, 
     else:
         await count_again(db, key.site_id, own.installation_id, now)
     _describe(own, request, now)
+    own.address = address
     if request.product == standing.SITE_MANAGER:
         await _succeed(db, key, own, now)
         keys.activate(db, key, now=now, actor="site")

@@ -1,7 +1,7 @@
 """Clones: two machines that run on copies of one disk. Nobody is locked out by it; the MSP is shown both.
 
-A line that was resumed from another one is a restored image if it alone speaks from then on. If the line that it left
-is heard again, both are alive: a clone.
+A line that was resumed from another one is a restored image if it alone speaks from then on. If a line of before is
+heard again, both are alive: a clone.
 """
 
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ from services.usage import Line
 class Twin:
     """One of the machines: where it was seen, under which name, and when it was heard first and last."""
 
+    installation_id: UUID
     line: int
     address: str | None
     hostname: str | None
@@ -47,17 +48,45 @@ async def sighted(
 
 
 async def look(db: AsyncSession, key: Key, installation_id: UUID, line: int, now: datetime) -> bool:
-    """Flag a clone if a line that was just heard is one that another was resumed from before."""
-    children = await db.scalars(
-        select(Line).where(Line.site_id == key.site_id, Line.installation_id == installation_id, Line.parent == line)
-    )
-    if not any(child.opened_at is not None and child.opened_at <= now for child in children):
+    """Flag a clone if a line that was just heard had been left for another one before, which so is not alone."""
+    family = await _family(db, key.site_id, installation_id, line)
+    down_at = await flags.down_since(db, key.site_id, flags.CLONE)
+    if down_at is None:
+        alive = any(one.line > line for one in family)
+    else:  # taken down once: up again only if both have spoken since
+        alive = any(one.line != line and one.last_contact_at > down_at for one in family)
+    if not alive:
         return False
     twins = await twins_of(db, key.site_id, installation_id)
     detail = "; ".join(_describe(twin) for twin in twins)
     if await flags.raise_flag(db, key.site_id, flags.CLONE, detail, now):
-        await letters.tell(db, letters.CLONE, key, {"machines": detail}, now)
+        shown = "; ".join(_describe(twin, with_address=True) for twin in twins)
+        await letters.tell(db, letters.CLONE, key, {"machines": shown}, now)
     return True
+
+
+async def _family(db: AsyncSession, site_id: UUID, installation_id: UUID, line: int) -> list[Line]:
+    """Give the lines that share a past with one, and it."""
+    found = await db.scalars(
+        select(Line)
+        .where(Line.site_id == site_id, Line.installation_id == installation_id)
+        .order_by(Line.line)
+        .execution_options(populate_existing=True)
+    )
+    roots: dict[int, int] = {}
+    lines = list(found)
+    for one in lines:  # a parent has the lower number
+        roots[one.line] = one.line if one.parent is None else roots.get(one.parent, one.parent)
+    return [one for one in lines if roots[one.line] == roots[line]]
+
+
+async def twins_of_site(db: AsyncSession, site_id: UUID) -> list[Twin]:
+    """Give those of all installations of a site."""
+    forked = select(Line.installation_id).where(Line.site_id == site_id, Line.parent.is_not(None)).distinct()
+    found = []
+    for installation_id in sorted(await db.scalars(forked)):
+        found += await twins_of(db, site_id, installation_id)
+    return found
 
 
 async def twins_of(db: AsyncSession, site_id: UUID, installation_id: UUID) -> list[Twin]:
@@ -76,21 +105,21 @@ async def twins_of(db: AsyncSession, site_id: UUID, installation_id: UUID) -> li
         select(LineSighting).where(LineSighting.site_id == site_id, LineSighting.installation_id == installation_id)
     )
     seen = {row.line: row for row in rows}
-    installation = await db.get(Installation, (site_id, installation_id))
-    hostname = installation.hostname if installation else None
-    return [_twin(line, seen.get(line.line), hostname) for line in forked]
+    installation = await db.get_one(Installation, (site_id, installation_id))
+    return [_twin(line, seen.get(line.line), installation) for line in forked]
 
 
-def _twin(line: Line, seen: LineSighting | None, hostname: str | None) -> Twin:
+def _twin(line: Line, seen: LineSighting | None, installation: Installation) -> Twin:
     return Twin(
+        installation_id=line.installation_id,
         line=line.line,
-        address=seen.address if seen else None,
-        hostname=(seen.hostname if seen else None) or hostname,
+        address=seen.address if seen else installation.address,
+        hostname=(seen.hostname if seen else None) or installation.hostname,
         first_contact_at=line.opened_at or line.begins_at,
         last_contact_at=line.last_contact_at,
     )
 
 
-def _describe(twin: Twin) -> str:
-    where = f"{twin.hostname or '?'} at {twin.address or '?'}"
+def _describe(twin: Twin, *, with_address: bool = False) -> str:
+    where = f"{twin.hostname or '?'}" + (f" at {twin.address or '?'}" if with_address else "")
     return f"{where}, {twin.first_contact_at:%Y-%m-%d %H:%M} to {twin.last_contact_at:%Y-%m-%d %H:%M} UTC"

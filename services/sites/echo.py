@@ -3,7 +3,7 @@
 import base64
 import binascii
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from services.signing import Vault, same
@@ -13,8 +13,7 @@ _MAC_BYTES = 16
 _LENGTH = _FIELDS.size + _MAC_BYTES
 
 
-@dataclass(frozen=True, slots=True)
-class Echo:
+class Echo(NamedTuple):
     """Line, sequence and through as of one answer."""
 
     line: int

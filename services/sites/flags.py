@@ -1,16 +1,23 @@
-"""Flags: what partners should know of a site beside its figures, which no flag changes."""
+"""Flags: what partners should know of a site beside its figures, which no flag changes.
 
+A clone is the MSP's to look after, so it takes that flag down itself; what is implausible is for those who invoice by
+it. A flag that was taken down goes up again when the same is seen anew.
+"""
+
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services import partners
+from services import ids, partners
+from services.errors import Absent
 from services.keys import Key
-from services.partners import Principal
+from services.partners import PartnerKind, Principal
 from services.sites.tables import SiteFlag
+from services.usage import Line
 
 Flag = Literal["clone_suspected", "implausible"]
 CLONE: Flag = "clone_suspected"
@@ -35,12 +42,6 @@ async def flagged(db: AsyncSession, principal: Principal, flag: Flag, *, limit: 
     return [Flagged(*row) for row in await db.execute(query)]
 
 
-async def flags_of(db: AsyncSession, principal: Principal, site_id: UUID) -> list[SiteFlag]:
-    """Give the flags of a site that are up."""
-    own = (SiteFlag.site_id == site_id, partners.visible_to(principal, SiteFlag.site_id), SiteFlag.until_at.is_(None))
-    return list(await db.scalars(select(SiteFlag).where(*own).order_by(SiteFlag.flag)))
-
-
 async def raise_flag(db: AsyncSession, site_id: UUID, flag: Flag, detail: str, now: datetime) -> bool:
     """Raise a flag; False if it is up already, whose detail is then the new one. The caller holds the site's lines."""
     row = await _up(db, site_id, flag)
@@ -50,6 +51,57 @@ async def raise_flag(db: AsyncSession, site_id: UUID, flag: Flag, detail: str, n
     db.add(SiteFlag(site_id=site_id, flag=flag, from_at=now, until_at=None, detail=detail))
     await db.flush()
     return True
+
+
+async def take_down(
+    db: AsyncSession, caller: Principal, key: Key, flag: Flag, *, reason: str, now: datetime
+) -> SiteFlag:
+    """Take a flag down, with a reason. Twice is once. Raises `Absent`, and `WrongPartner` for whom it is not.
+
+    The caller holds the site's lines.
+    """
+    if flag == IMPLAUSIBLE:
+        caller.one_of(PartnerKind.DISTRIBUTOR, PartnerKind.VENDOR)
+    latest = select(SiteFlag).where(SiteFlag.site_id == key.site_id, SiteFlag.flag == flag)
+    row = await db.scalar(latest.order_by(SiteFlag.from_at.desc()).limit(1))
+    if row is None:
+        raise Absent
+    if row.until_at is None:
+        row.until_at = now
+        # Whoever of two machines is still there is looked at again.
+        await db.execute(update(Line).where(Line.site_id == key.site_id).values(waiting=True))
+        after = {"flag": flag, "reason": reason}
+        shown = ids.show("site", key.site_id)
+        await partners.note(db, caller, "site.flag_taken_down", shown, after=after, msp_id=key.msp_id, now=now)
+        await db.flush()
+    return row
+
+
+async def down_since(db: AsyncSession, site_id: UUID, flag: Flag) -> datetime | None:
+    """Give when a flag was last taken down; None if it never was."""
+    down = select(func.max(SiteFlag.until_at)).where(SiteFlag.site_id == site_id, SiteFlag.flag == flag)
+    return await db.scalar(down)
+
+
+async def flags_of(db: AsyncSession, site_id: UUID) -> Sequence[SiteFlag]:
+    """Give all flags of a site that the caller may see, newest first."""
+    rows = select(SiteFlag).where(SiteFlag.site_id == site_id)
+    return (await db.scalars(rows.order_by(SiteFlag.from_at.desc(), SiteFlag.flag))).all()
+
+
+async def flags_in(db: AsyncSession, site_id: UUID, *, start: datetime, end: datetime, by: datetime) -> list[SiteFlag]:
+    """Give the flags that were up in `[start, end)`, as raised by an instant."""
+    rows = await db.scalars(
+        select(SiteFlag)
+        .where(
+            SiteFlag.site_id == site_id,
+            SiteFlag.from_at < end,
+            SiteFlag.from_at <= by,
+            or_(SiteFlag.until_at.is_(None), SiteFlag.until_at > start),
+        )
+        .order_by(SiteFlag.from_at, SiteFlag.flag)
+    )
+    return list(rows)
 
 
 async def _up(db: AsyncSession, site_id: UUID, flag: Flag) -> SiteFlag | None:

@@ -65,7 +65,7 @@ def _nowhere() -> None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that would cost as much as reading the body
 class Heartbeat:
     """A well-formed heartbeat. `numbered` tells that the site numbers its changes itself."""
 

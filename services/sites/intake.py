@@ -29,7 +29,7 @@ from services.sites.resume import resume
 from services.usage import Arrival, GapRow, Line, LineId, append, first_receipt, keep_conflicts, record_gaps
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, as `Heartbeat`
 class Answer:
     """What a site is told."""
 

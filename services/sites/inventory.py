@@ -5,7 +5,7 @@ the last is in, what the revision did not name is gone. Changes go from one comp
 not follow what is here, the site is told so and sends the whole.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
@@ -165,6 +165,16 @@ async def inventories_of(db: AsyncSession, principal: Principal, site_id: UUID) 
     """Give how far each installation's inventory is known."""
     query = select(Inventory).where(Inventory.site_id == site_id, partners.visible_to(principal, Inventory.site_id))
     return (await db.scalars(query.order_by(Inventory.installation_id))).all()
+
+
+async def unseen_agents(db: AsyncSession, site_ids: Collection[UUID], since: datetime) -> dict[UUID, int]:
+    """Count the agents of some sites that had no contact since an instant; sites without any are left out."""
+    found = await db.execute(
+        select(Agent.site_id, func.count())
+        .where(Agent.site_id.in_(site_ids), Agent.last_contact_at < since)
+        .group_by(Agent.site_id)
+    )
+    return dict(found.all())
 
 
 async def erase(db: AsyncSession, site_id: UUID) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services import partners
 from services.signing import SigningKey, Vault
 from services.sites.lease import expires_at
 from services.sites.tables import LeaseKey
@@ -60,6 +61,9 @@ async def _make(db: AsyncSession, vault: Vault, now: datetime, *, signs_from_at:
 
 
 async def _longest_lease(db: AsyncSession, now: datetime) -> timedelta:
+    """Give how long a lease in hand may hold: also one that was given under a longer policy than today's."""
+    most = await partners.bounds(db)
     row = (await db.execute(select(func.max(Line.heartbeat_seconds), func.max(Line.disable_after_seconds)))).one()
-    heartbeat, disable_after = row[0] or 0, row[1] or 0
+    heartbeat = max(row[0] or 0, most["heartbeat_seconds"].most)
+    disable_after = max(row[1] or 0, most["disable_after_seconds"].most)
     return expires_at(now, heartbeat, disable_after) - now

@@ -12,14 +12,13 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from services import keys, partners
+from services import delivery, keys, partners
 from services.errors import Absent, Kind, Refusal
-from services.ids import new_id
+from services.ids import new_id, show
 from services.keys import Key
-from services.partners import Distributor
 from services.sites import spreading, standing
 from services.sites.tables import Move
-from services.usage import period_containing
+from services.usage import period_at
 
 
 class MoveUnderWay(Refusal):
@@ -75,6 +74,9 @@ async def offer(db: AsyncSession, site_id: UUID, to_msp_id: UUID, *, actor: str,
     )
     db.add(move)
     keys.note(db, key, "move_offered", actor=actor, now=now, reason=receiver.name)
+    # It does not see the site yet, nor hear of it otherwise.
+    subject = {"move": show("move", move.id)}
+    delivery.emit(db, partner_id=to_msp_id, kind="move.offered", subject=subject, now=now)
     await db.flush()
     return move
 
@@ -99,9 +101,9 @@ async def accept(db: AsyncSession, move: Move, *, actor: str, now: datetime) -> 
         raise Absent
     if move.accepted_at is None:
         giver = await partners.distributor_of(db, move.from_msp_id, now)
-        zone = (await db.get_one(Distributor, giver)).zone
+        zones = await partners.zones_of(db, giver)
         move.accepted_at, move.accepted_by = now, actor
-        move.effective_at = period_containing(zone, now).ends_at
+        move.effective_at = period_at(zones, now).ends_at
         await partners.pass_site_tenure(db, site_id=key.site_id, msp_id=move.to_msp_id, at=move.effective_at)
         keys.note(db, key, "move_accepted", actor=actor, now=now)
         await db.flush()

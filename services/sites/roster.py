@@ -143,6 +143,25 @@ async def machines_of(db: AsyncSession, principal: Principal, site_id: UUID) -> 
     return (await db.scalars(select(Installation).where(*own).order_by(*order))).all()
 
 
+async def keys_of_liveness(
+    db: AsyncSession,
+    principal: Principal,
+    now: datetime,
+    wanted: Liveness,
+    *,
+    after: UUID | None,
+    limit: int,
+    state: KeyState | None = None,
+    text: str | None = None,
+) -> list[Key]:
+    """Give a page of the keys whose sites are doing so, in the order in which they were made."""
+    cut = await cutoffs(db, now)
+    doing = cut.liveness(HEARD)[wanted].label("wanted")
+    places = cut.join(latest(principal, Key.id.label("key_id"), doing).where(keys.matching(state, text))).subquery()
+    page = select(Key).join(places, places.c.key_id == Key.id).where(places.c.wanted).order_by(Key.id).limit(limit)
+    return list(await db.scalars(page if after is None else page.where(Key.id > after)))
+
+
 def latest(principal: Principal, *columns: Any) -> Select[*tuple[Any, ...]]:
     """Give each key with columns of its own and of the line that was heard last: as a set, for whole fleets."""
     return (

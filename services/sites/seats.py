@@ -11,7 +11,7 @@ from services import keys, partners
 from services.errors import Absent, Kind, Refusal
 from services.keys import Key, KeyState
 from services.sites.tables import Installation, SilenceTimer
-from services.usage import Line, count_again, period_containing, stop_counting
+from services.usage import Line, count_again, period_at, stop_counting
 
 STANDALONE = "server_plus"
 SILENT = "seat_silent"
@@ -102,9 +102,8 @@ async def reject_seat(db: AsyncSession, key: Key, installation_id: UUID, *, acto
     if installation.end_reason == REJECTED:
         return
     distributor_id = await partners.distributor_of(db, key.msp_id, now)
-    distributor = await db.get_one(partners.Distributor, distributor_id)
     policy = await partners.policy_of(db, distributor_id=distributor_id)
-    period = period_containing(distributor.zone, installation.activated_at)
+    period = period_at(await partners.zones_of(db, distributor_id), installation.activated_at)
     if now >= period.ends_at + policy.close_grace:
         raise RejectedTooLate
     since = installation.activated_at

@@ -14,9 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services import keys, partners
 from services.keys import Key, KeyState
 from services.sites import standing
+from services.sites.dates import Heard, heard_last
 from services.sites.ladder import Rung, ladder
 from services.sites.pulse import outages
-from services.sites.tables import Installation, SilenceTimer
+from services.sites.tables import SilenceTimer
 from services.usage import Line
 
 
@@ -33,9 +34,9 @@ async def tell(db: AsyncSession, told: Sequence[Key], now: datetime) -> None:
     for (heartbeat, disable_after), site_ids in alike.items():
         await _write(db, site_ids, heartbeat, disable_after, now)
     await _look_again(db, list(policies), now)
-    for key in told:
-        if key.disabled_at is not None:
-            await _perhaps_back(db, key, policies[key.site_id], now)
+    silent = {key.site_id: key for key in told if key.state is KeyState.DISABLED}
+    for site_id, heard in (await heard_last(db, silent)).items():
+        await _perhaps_back(db, silent[site_id], heard, policies[site_id], now)
 
 
 async def spread_next(db: AsyncSession, now: datetime, *, limit: int = 500) -> bool:
@@ -80,36 +81,15 @@ async def _look_again(db: AsyncSession, site_ids: Sequence[UUID], now: datetime)
     await db.execute(timers.values(due_at=now).execution_options(synchronize_session=False))
 
 
-async def _perhaps_back(db: AsyncSession, key: Key, policy: partners.Policy, now: datetime) -> None:
-    heard = await _heard_last(db, key)
-    if heard is None or key.state is not KeyState.DISABLED:
-        return
-    installation_id, heard_at = heard
-    dates = ladder(heard_at, policy, await outages(db, heard_at, now), key.snoozed_until_at)
+async def _perhaps_back(db: AsyncSession, key: Key, heard: Heard, policy: partners.Policy, now: datetime) -> None:
+    dates = ladder(heard.at, policy, await outages(db, heard.at, now), key.snoozed_until_at)
     if now < dates.disable_at:
         keys.enable(db, key, now=now, actor="policy", reason="longer silence allowed")
         await standing.tell(db, key)
         # Its letters were sent in this silence: nothing but the disabling is left of it.
-        timer = SilenceTimer(site_id=key.site_id, installation_id=installation_id, due_at=dates.disable_at)
-        timer.rung, timer.silent_since_at, timer.held_at, timer.let_go_at = Rung.DISABLE, heard_at, None, None
+        timer = SilenceTimer(site_id=key.site_id, installation_id=heard.installation_id, due_at=dates.disable_at)
+        timer.rung, timer.silent_since_at, timer.held_at, timer.let_go_at = Rung.DISABLE, heard.at, None, None
         await db.merge(timer)
-
-
-async def _heard_last(db: AsyncSession, key: Key) -> tuple[UUID, datetime] | None:
-    """Give the Site Manager of a key, and when it was heard last."""
-    found = await db.execute(
-        select(Line.installation_id, Line.last_contact_at)
-        .join(
-            Installation,
-            (Installation.site_id == Line.site_id) & (Installation.installation_id == Line.installation_id),
-        )
-        .where(Line.site_id == key.site_id, Installation.key_id == key.id, Installation.ended_at.is_(None))
-        .where(Installation.product == standing.SITE_MANAGER)
-        .order_by(Line.last_contact_at.desc())
-        .limit(1)
-    )
-    row = found.first()
-    return None if row is None else (row[0], row[1])
 
 
 def _below(level: partners.PolicyRow, now: datetime) -> ColumnElement[bool]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import delete, exists, select, update
+from sqlalchemy import ColumnElement, delete, exists, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -49,13 +49,28 @@ async def lock_lines_of(db: AsyncSession, site_id: UUID) -> list[Line]:
 async def tell(db: AsyncSession, key: Key) -> None:
     """Write the key's state into the lines of its site, but for those of installations that are entitled no more."""
     await db.flush()
+    stale = update(Line).where(*_stale(key)).values(told_state=key.state)
+    await db.execute(stale.execution_options(synchronize_session=False))
+
+
+async def _tell_free(db: AsyncSession, key: Key) -> None:
+    """Tell the lines that nobody holds: a heartbeat that holds another one waits for the key, and settles itself."""
+    await db.flush()
+    free = await db.execute(
+        select(Line.site_id, Line.installation_id, Line.line).where(*_stale(key)).with_for_update(skip_locked=True)
+    )
+    if ids := [tuple(row) for row in free]:
+        told = update(Line).where(tuple_(Line.site_id, Line.installation_id, Line.line).in_(ids))
+        await db.execute(told.values(told_state=key.state).execution_options(synchronize_session=False))
+
+
+def _stale(key: Key) -> tuple[ColumnElement[bool], ...]:
     ended = exists().where(
         Installation.site_id == Line.site_id,
         Installation.installation_id == Line.installation_id,
         Installation.ended_at.is_not(None),
     )
-    stale = update(Line).where(Line.site_id == key.site_id, Line.told_state != key.state, ~ended)
-    await db.execute(stale.values(told_state=key.state).execution_options(synchronize_session=False))
+    return Line.site_id == key.site_id, Line.told_state != key.state, ~ended
 
 
 async def settle(db: AsyncSession, site_id: UUID, installation_id: UUID, now: datetime) -> Standing:
@@ -74,7 +89,7 @@ async def settle(db: AsyncSession, site_id: UUID, installation_id: UUID, now: da
     elif key.disabled_at is not None and key.state is KeyState.DISABLED and await governs(db, installation):
         keys.enable(db, key, now=now)
         await letters.tell_back(db, key, now)
-    await tell(db, key)
+    await _tell_free(db, key)
     if key.state is KeyState.ACTIVE:
         await arm(db, key, installation_id, now)
     return Standing(key.state, key.told_reason)

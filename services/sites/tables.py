@@ -26,6 +26,8 @@ class Installation(Row):
     timezone: Mapped[str | None]
     console_url: Mapped[str | None]
     activated_at: Mapped[datetime]
+    # From where it activated; erased after twelve months.
+    address: Mapped[str | None]
     released_at: Mapped[datetime | None]
     # From when on it is entitled to nothing, and why: succeeded, seat_ended, seat_rejected, seat_silent.
     ended_at: Mapped[datetime | None]
@@ -43,6 +45,7 @@ class Installation(Row):
             postgresql_where=text("released_at is null and product = 'site_manager'"),
         ),
         Index("ix_installations_hostname", text("lower(hostname)")),
+        Index("ix_installations_addressed", "activated_at", postgresql_where=text("address is not null")),
     )
 
 

@@ -1,6 +1,7 @@
 """The calendar: months as the distributor's wall clock has them, kept as UTC instants that tile time."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
@@ -11,6 +12,10 @@ from tzdata import IANA_VERSION  # type: ignore[import-untyped]
 
 SHORT_BELOW = timedelta(days=1)
 _SECOND = timedelta(seconds=1)
+_CONTINENTS = (
+    *("Africa", "America", "Antarctica", "Asia", "Atlantic"),
+    *("Australia", "Europe", "Indian", "Pacific"),
+)
 _MONTH = re.compile(r"(19|2[0-9])[0-9]{2}-(0[1-9]|1[0-2])")
 
 
@@ -65,6 +70,12 @@ def zone_info(zone: str) -> ZoneInfo:
         return ZoneInfo.from_file(file, key=zone)
 
 
+@lru_cache(maxsize=1)
+def zones() -> tuple[str, ...]:
+    """The zones that a person chooses from: those named by continent and city."""
+    return tuple(sorted(name for name in zone_names() if name.partition("/")[0] in _CONTINENTS))
+
+
 def first_instant(zone: str, day: date) -> datetime:
     """The first UTC instant at which the zone's wall clock shows `day`, or a later day if it skips `day`."""
     rules = zone_info(zone)
@@ -108,6 +119,18 @@ def period_containing(zone: str, instant: datetime) -> Period:
     if instant >= first_instant(zone, _next_first(first)):
         first = _next_first(first)
     return month_period(zone, first.isoformat()[:7])
+
+
+def period_at(zones: Sequence[tuple[datetime, str]], instant: datetime) -> Period:
+    """The period that holds an instant, where a zone takes another's place: each with its first instant, in order.
+
+    The first holds from ever. A period ends where the next zone begins, so that no instant is lost or counted twice.
+    """
+    number = max((number for number, (from_at, _) in enumerate(zones) if from_at <= instant), default=0)
+    month = period_containing(zones[number][1], instant)
+    starts_at = max(month.starts_at, zones[number][0]) if number else month.starts_at
+    ends_at = min([month.ends_at, *(from_at for from_at, _ in zones[number + 1 :])])
+    return Period(month.month, month.zone, starts_at, ends_at)
 
 
 def next_period(period: Period, zone: str | None = None) -> Period:

@@ -2,7 +2,8 @@
 
 How it is made, step by step:
 
-- `spans`: the part of the period in which each site was the MSP's (tenure).
+- `spans`: the part of the period in which each site was the MSP's (tenure), and the MSP the distributor's if one is
+  named: an MSP that comes from another zone's distributor comes within the month.
 - `uncounted`: what is evidence and no more: a Site Manager after another one activated, a seat that has ended.
 - `seen`: each line of those sites, with how far it was known at the cut-off: what a stretch of silence over the
   cut-off left known, else what is known now.
@@ -12,13 +13,15 @@ How it is made, step by step:
   its start, for the planner may make it before it leaves rows out.)
 - `steps`: the counts at that part's first instant (carried in from the last entry before, or inherited from the line
   that this one was resumed from) and every entry within it. A `lost` entry is a step to unknown.
+  The period's own bounds are said again there as constants: by them the planner leaves other months' partitions out.
 - `pieces`: steps with their ends. At one instant the highest `n` holds, so a step that lasts no time is dropped,
   unless it is the last one known.
 - `listings`: which standalones the Site Manager lists, from when on; only for sites that have any.
-- `vals`: at the start of each piece, what each line of the site says. Only sites with several lines need the join.
+- `vals`: at the start of each piece, what each line of a site with several says.
 - `installations`: the highest line of each.
-- `functions`: installations of a key together; a standalone that the Site Manager lists is in its count already, as
-  long as its function is known. The peak is found on this, never by adding peaks.
+- `functions`: installations of a key together; where there is one line alone, its pieces are the function. A standalone
+  that the Site Manager lists is in its count already, as long as its function is known. The peak is found on this,
+  never by adding peaks.
 - `highest`, `reached`: the maximum, and the first instant at which it was reached.
 - `known`: the union of the known pieces, from which coverage and gaps follow; of the standalones' only until a Site
   Manager is there. Unknown counts nothing.
@@ -37,10 +40,15 @@ TYPES = ("server", "workstation", "server_plus")
 
 FIGURES = """
 with spans as (
-    select t.site_id, t.msp_id, greatest(t.from_at, :starts_at) as from_at,
-        least(coalesce(t.until_at, :ends_at), :ends_at) as until_at
+    select t.site_id, t.msp_id, greatest(t.from_at, m.from_at, :starts_at) as from_at,
+        least(t.until_at, m.until_at, :ends_at) as until_at
     from site_tenures t
+    left join msp_tenures m on m.msp_id = t.msp_id and m.distributor_id = :under_id
+        and m.from_at < :ends_at and coalesce(m.until_at, 'infinity') > :starts_at
     where t.msp_id = any(:msp_ids) and t.from_at < :ends_at and coalesce(t.until_at, 'infinity') > :starts_at
+        and (cast(:under_id as uuid) is null or m.msp_id is not null)
+        and greatest(t.from_at, m.from_at) < least(t.until_at, m.until_at, 'infinity')
+        and (cast(:site_ids as uuid[]) is null or t.site_id = any(:site_ids))
 ), uncounted as (
     select site_id, installation_id, range_agg(tstzrange(from_at, coalesce(until_at, 'infinity'))) as stretches
     from uncounted_stretches
@@ -87,8 +95,8 @@ with spans as (
         e.active_server, e.active_workstation, e.active_server_plus
     from heads h
     join usage_entries e using (site_id, installation_id, line)
-    where e.at > h.known_from_at and e.at < h.until_at and (e.at < h.known_until_at or
-        (e.at = h.known_until_at and not h.ended))
+    where e.at > :starts_at and e.at < :ends_at and e.at > h.known_from_at and e.at < h.until_at
+        and (e.at < h.known_until_at or (e.at = h.known_until_at and not h.ended))
         and e.received_at <= :cut_off_at and e.kind in ('change', 'lost')
 ), pieces as (
     select p.*, coalesce(p.next_at, p.known_until_at) as ends_at
@@ -122,18 +130,13 @@ with spans as (
         join several s on s.site_id = h.site_id and s.seated
         join usage_entries e on e.site_id = h.site_id and e.installation_id = h.installation_id and e.line = h.line
         where h.manages and e.at > h.known_from_at and e.at < h.until_at and e.at <= h.known_until_at
-            and e.received_at <= :cut_off_at and e.kind = 'standalones'
+            and e.at > :starts_at and e.at < :ends_at and e.received_at <= :cut_off_at and e.kind = 'standalones'
     ) l
 ), instants as (
     select p.site_id, p.at from several join pieces p using (site_id)
     union
     select site_id, at from listings
 ), vals as (
-    select p.site_id, p.installation_id, p.manages, p.at, p.server, p.workstation, p.server_plus, p.active_server,
-        p.active_workstation, p.active_server_plus
-    from pieces p
-    where not exists (select from several s where s.site_id = p.site_id)
-    union all
     select q.site_id, q.installation_id, q.manages, i.at, q.server, q.workstation, q.server_plus, q.active_server,
         q.active_workstation, q.active_server_plus
     from instants i
@@ -155,6 +158,11 @@ with spans as (
     select site_id, at, server, workstation, server_plus, server + workstation + server_plus as total, active_server,
         active_workstation, active_server_plus
     from (
+        select p.site_id, p.at, p.server, p.workstation, p.server_plus, p.active_server, p.active_workstation,
+            p.active_server_plus
+        from pieces p
+        where not exists (select from several s where s.site_id = p.site_id)
+        union all
         select site_id, at, sum(server) as server, sum(workstation) as workstation,
             greatest(coalesce(sum(server_plus) filter (where manages), 0),
                 coalesce(sum(server_plus) filter (where listed), 0))
@@ -207,11 +215,15 @@ left join known k using (site_id)
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Which figures are wanted: `[starts_at, ends_at)`, from what had been received by `cut_off_at`."""
+    """Which figures are wanted: `[starts_at, ends_at)`, from what had been received by `cut_off_at`.
+
+    With `under_id` only while the MSP was under that distributor.
+    """
 
     starts_at: datetime
     ends_at: datetime
     cut_off_at: datetime
+    under_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,19 +234,23 @@ class SiteFigures:
     peaks: dict[str, tuple[int, datetime]]
 
 
-def figure_parameters(msp_ids: Sequence[UUID], span: Span) -> dict[str, Any]:
-    """Give the parameters of `FIGURES`."""
+def figure_parameters(msp_ids: Sequence[UUID], span: Span, site_ids: Sequence[UUID] | None = None) -> dict[str, Any]:
+    """Give the parameters of `FIGURES`: for all sites of some MSPs, or for some of these."""
     return {
         "msp_ids": list(msp_ids),
+        "site_ids": None if site_ids is None else list(site_ids),
         "starts_at": span.starts_at,
         "ends_at": span.ends_at,
         "cut_off_at": span.cut_off_at,
+        "under_id": span.under_id,
     }
 
 
-async def figures_of(db: AsyncSession, msp_ids: Sequence[UUID], span: Span) -> list[SiteFigures]:
-    """Give the figures of all sites of some MSPs, by site."""
-    rows = await db.execute(text(FIGURES), figure_parameters(msp_ids, span))
+async def figures_of(
+    db: AsyncSession, msp_ids: Sequence[UUID], span: Span, site_ids: Sequence[UUID] | None = None
+) -> list[SiteFigures]:
+    """Give the figures of all sites of some MSPs, or of some of these, by site."""
+    rows = await db.execute(text(FIGURES), figure_parameters(msp_ids, span, site_ids))
     return sorted((_figures(row) for row in rows), key=lambda one: one.site_id)
 
 

@@ -7,11 +7,12 @@ from datetime import datetime
 from hashlib import sha256
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, exists, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from services.usage.entries import Counts, Entry, PlacedEntry
+from services.usage.partitions import whole_from
 from services.usage.receipts import next_receipt
 from services.usage.tables import Line, UsageConflict, UsageEntry
 
@@ -78,18 +79,28 @@ async def entry_at(db: AsyncSession, lines: Mapping[int, Line], line: int, n: in
 
     `lines` are all lines of the installation by number.
     """
-    line = _holder(lines, line, n)
-    key = (lines[line].site_id, lines[line].installation_id, line, n)
-    return await db.get(UsageEntry, key)
+    row = lines[_holder(lines, line, n)]
+    return await db.scalar(select(UsageEntry).where(*_of(row), UsageEntry.n == n))
+
+
+async def is_whole_at(db: AsyncSession, lines: Mapping[int, Line], line: int, n: int) -> bool:
+    """Tell whether the ledger still has what followed from a line's entries up to n; old months may be archived."""
+    archived_before = await whole_from(db)
+    if n == 0 or archived_before is None:
+        return True
+    row = lines[_holder(lines, line, n)]
+    # What is carried on is the last of its kind. So nothing that is carried may have come after entry n.
+    later = exists().where(*_of(row), UsageEntry.n > n, UsageEntry.at < archived_before)
+    there = exists().where(*_of(row), UsageEntry.n == n)
+    return bool(await db.scalar(select(and_(there, ~later))))
 
 
 async def counts_at(db: AsyncSession, lines: Mapping[int, Line], line: int, n: int) -> Counts | None:
     """Give the counts after entry n as a line knows them; None before the first change."""
     row = lines[_holder(lines, line, n)]
-    own = (UsageEntry.site_id == row.site_id, UsageEntry.installation_id == row.installation_id)
     change = await db.scalar(
         select(UsageEntry)
-        .where(*own, UsageEntry.line == row.line, UsageEntry.n <= n, UsageEntry.kind == "change")
+        .where(*_of(row), UsageEntry.n <= n, UsageEntry.kind == "change")
         .order_by(UsageEntry.n.desc())
         .limit(1)
     )
@@ -105,13 +116,7 @@ async def seen_at(db: AsyncSession, lines: Mapping[int, Line], line: int, n: int
     row = lines[_holder(lines, line, n)]
     listed = await db.scalar(
         select(UsageEntry.entry)
-        .where(
-            UsageEntry.site_id == row.site_id,
-            UsageEntry.installation_id == row.installation_id,
-            UsageEntry.line == row.line,
-            UsageEntry.n <= n,
-            UsageEntry.kind == "standalones",
-        )
+        .where(*_of(row), UsageEntry.n <= n, UsageEntry.kind == "standalones")
         .order_by(UsageEntry.n.desc())
         .limit(1)
     )
@@ -149,6 +154,14 @@ async def keep_conflicts(
         }
         await db.execute(insert(UsageConflict).values(evidence).on_conflict_do_nothing())
     return [entry.n for entry in different]
+
+
+def _of(row: Line) -> tuple[ColumnElement[bool], ...]:
+    return (
+        UsageEntry.site_id == row.site_id,
+        UsageEntry.installation_id == row.installation_id,
+        UsageEntry.line == row.line,
+    )
 
 
 def _holder(lines: Mapping[int, Line], line: int, n: int) -> int:

@@ -1,6 +1,7 @@
 """Receipts: a chain of hashes by which a site proves what it reported, and the service what it was told."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from hashlib import sha256
 from json import JSONEncoder
 from typing import Any, cast
@@ -31,28 +32,31 @@ def next_receipt(previous: bytes, entry: bytes) -> bytes:
 def canonical(entry: Mapping[str, object]) -> bytes:
     """An entry as RFC 8785 JSON; `rfc8785.CanonicalizationError`, a `ValueError`, if it has none."""
     plain = entry if type(entry) is dict else dict(entry)
-    # What a heartbeat holds (whole numbers, ASCII text) is the same bytes from the standard library's
+    # What a heartbeat or a report holds (whole numbers, text, lists) is the same bytes from the standard library's
     # encoder, which is written in C. The difficult parts of RFC 8785 (floats, the order of keys in UTF-16,
     # lone surrogates, big integers) are left to the library; a test holds the two equal.
     if _is_easy(plain):
-        return _encode(plain).encode("ascii")
+        with suppress(UnicodeEncodeError):
+            return _encode(plain).encode()
     return rfc8785.dumps(cast(Any, plain))
 
 
 def _is_easy(entry: dict[str, Any]) -> bool:
-    for key, value in entry.items():
-        if type(key) is not str or not key.isascii():
-            return False
+    return all(type(key) is str and key.isascii() for key in entry) and _are_easy(entry.values())
+
+
+def _are_easy(values: Iterable[Any]) -> bool:
+    for value in values:
         kind = type(value)
         if kind is int:
             if not -_INTEGER_MAX <= value <= _INTEGER_MAX:
                 return False
-        elif kind is str:
-            if not value.isascii():
-                return False
         elif kind is dict:
             if not _is_easy(value):
                 return False
-        elif kind is not bool:
+        elif kind is list:
+            if not _are_easy(value):
+                return False
+        elif kind is not str and kind is not bool and value is not None:
             return False
     return True

@@ -129,7 +129,7 @@ def recount(
         known=_known(lines, pieces, from_at, until_at),
         daily=_daily(function, days),
         outside=_highest([counts for at, counts, _ in function if not _within(at, excluded)]) or (0, 0, 0),
-        last_known=_last_known(lines),
+        last_known=_last_known(lines, from_at, until_at),
         counted=[
             Maker(one.installation_id, one.line, max(said.n for said in one.entries)) for one in lines if one.entries
         ],
@@ -326,15 +326,16 @@ def _within(at: datetime, stretches: Sequence[Stretch]) -> bool:
     return any(start <= at < end for start, end in stretches)
 
 
-def _last_known(lines: Sequence[ToldLine]) -> Three | None:
-    """Give the last counts ever told, also where nothing of the period is known: what an estimate is made of."""
-    highest: dict[UUID, Three] = {}
+def _last_known(lines: Sequence[ToldLine], from_at: datetime, until_at: datetime) -> Three | None:
+    """Give the last counts ever told, also where nothing of the period is known: what an estimate is made of.
+
+    An installation that may not count in the period is not estimated.
+    """
+    pieces = []
     for line in lines:
-        told = next((said.counts for said in reversed(line.entries) if said.counts is not None), line.base)
-        if told is not None:
-            own = line.installation_id
-            highest[own] = _max(highest.get(own, told), told)
-    if not highest:
-        return None
-    server, workstation, server_plus = map(sum, zip(*highest.values(), strict=True))
-    return server, workstation, server_plus
+        if any(off_at <= from_at and until_at <= on_at for off_at, on_at in line.uncounted):
+            continue
+        told = next((said for said in reversed(line.entries) if said.counts is not None), Said(0, from_at, line.base))
+        if told.counts is not None:
+            pieces.append(_Piece(from_at, until_at, True, told, line))
+    return _together(pieces, until_at) if pieces else None

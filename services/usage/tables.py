@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, SmallInteger
+from sqlalchemy import BigInteger, CheckConstraint, Index, SmallInteger, String
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as PgUuid
 from sqlalchemy.orm import Mapped, mapped_column
@@ -59,6 +59,8 @@ class Line(Row):
     # The standalones that it lists from its beginning on, and when its first request came.
     base_seen: Mapped[list[UUID] | None] = mapped_column(ARRAY(PgUuid(as_uuid=True)))
     opened_at: Mapped[datetime | None]
+    # The nonce of the last resume that it took: a late duplicate of it opens no further line.
+    resumed_nonce: Mapped[bytes | None]
 
     __table_args__ = ({"postgresql_with": {"fillfactor": "50"}},)
 
@@ -78,7 +80,8 @@ class UsageEntry(Row):
     line: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     n: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     kind: Mapped[str]
-    at: Mapped[datetime]
+    # In the key because the table is partitioned by it; a number is one's own, for the head's lock gives it.
+    at: Mapped[datetime] = mapped_column(primary_key=True)
     clock_suspect: Mapped[bool]
     server: Mapped[int | None]
     workstation: Mapped[int | None]
@@ -93,7 +96,22 @@ class UsageEntry(Row):
     __table_args__ = (
         CheckConstraint("kind in ('change', 'standalones', 'lost')", name="kind"),
         Index(None, "site_id", "installation_id", "line", "at", "n"),
+        # Few: the close asks each site for one.
+        Index("ix_usage_entries_suspect", "site_id", "at", postgresql_where="clock_suspect"),
+        {"postgresql_partition_by": "range (at)"},
     )
+
+
+class LedgerArchive(Row):
+    """A time at which old months were taken out of the ledger: all before an instant, but for what is carried on."""
+
+    __tablename__ = "ledger_archives"
+
+    before_at: Mapped[datetime] = mapped_column(primary_key=True)
+    archived_at: Mapped[datetime]
+    partitions: Mapped[list[str]] = mapped_column(ARRAY(String))
+    entries: Mapped[int] = mapped_column(BigInteger)
+    carried: Mapped[int] = mapped_column(BigInteger)
 
 
 class UncountedStretch(Row):

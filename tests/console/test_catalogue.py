@@ -10,6 +10,7 @@ from babel.messages.extract import extract
 from babel.messages.pofile import read_po
 
 import license_api.app  # noqa: F401 - every refusal is known
+from license_api.console.details import DETAILS
 from license_api.console.language import FOLDER
 from license_api.console.writing import FOLDER as TEMPLATES
 from services.errors import every_refusal
@@ -18,6 +19,14 @@ CONSOLE = TEMPLATES.parent
 _KEYWORDS = {"_": None, "N_": None, "gettext": None, "ngettext": (1, 2)}
 # Jinja's own options, as the pages are read with.
 _OPTIONS = {"trimmed": "true", "extensions": "jinja2.ext.do", "trim_blocks": "true", "lstrip_blocks": "true"}
+SERVICES = CONSOLE.parents[1] / "services"
+# Said to programs and to Site Managers alone.
+NOT_IN_PAGES = {
+    "An installation id is 36 characters, lower-case and hyphenated.",
+    "An instant needs its offset from UTC.",
+    "At least one character is wrong: the key's checksum does not match.",
+    "This is for people, not for programs.",
+}
 # A number, a sign and a name are the same in both.
 _SAME = {"Tidemark"}
 
@@ -71,6 +80,12 @@ def test_every_italian_text_is_there_once_and_fills_in_the_same_values() -> None
         seen.add(_id(message))
         ids = message.id if isinstance(message.id, (tuple, list)) else [message.id]
         assert _values(ids[-1]) == _values(texts[-1] or ""), (name, message.id)
+
+
+def test_what_refusals_say_in_words_of_their_own_is_in_the_catalogue() -> None:
+    raised = re.compile(r'raise [A-Z]\w+\(\s*"([A-Z][^"]+\.)"[,)]')
+    found = {text for path in sorted(SERVICES.rglob("*.py")) for text in raised.findall(path.read_text())}
+    assert found - set(DETAILS) - NOT_IN_PAGES == set()
 
 
 def _id(message: Message) -> str:

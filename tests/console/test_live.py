@@ -77,7 +77,7 @@ async def test_it_can_be_paused_and_catches_up_when_resumed(world: World, open_w
 async def test_without_a_stream_the_page_asks_by_itself(world: World, open_window: Opened) -> None:
     window = await open_window(await maria(world))
     await window.page.clock.install()
-    await window.page.route("**/live*", lambda route: route.abort())
+    await window.page.route("**/live/*", lambda route: route.abort())
     await window.open("/sites")
     await listening(window.page)
     await world.key("Studio Bassi")
@@ -105,12 +105,12 @@ async def test_a_stream_holds_no_connection_and_is_not_there_for_strangers(
     cookies = {COOKIE: await secret_of(world, await maria(world))}
     pool = app.state.service.sessions.kw["bind"].sync_engine.pool
     async with httpx.AsyncClient(base_url=door.url, cookies=cookies) as client:
-        assert (await client.get(f"/live?of=/sites/{show('site', theirs.site_id)}")).status_code == 404
-        async with client.stream("GET", "/live?of=/") as answer:
+        assert (await client.get(f"/live/{show('site', theirs.site_id)}")).status_code == 404
+        async with client.stream("GET", "/live/fleet") as answer:
             assert answer.headers["content-type"].startswith("text/event-stream")
             lines = answer.aiter_lines()
             assert await anext(lines) == "retry: 2000"
             assert pool.checkedout() == 0
             assert len(app.state.live._watches) == 1
     async with httpx.AsyncClient(base_url=door.url) as nobody:
-        assert (await nobody.get("/live?of=/")).status_code == 303
+        assert (await nobody.get("/live/fleet")).status_code == 303

@@ -14,7 +14,7 @@ from sqlalchemy import func, select, update
 
 from license_api.attempts import Attempts
 from ops.ground import Ground
-from services import ids
+from services import ids, sites
 from services.partners import Msp
 from services.sites.tables import Installation
 from services.usage import Line, first_receipt
@@ -61,6 +61,25 @@ async def test_a_lease_can_be_checked_with_the_published_keys(client: httpx.Asyn
     opened = jws.deserialize_compact(said["lease"], OKPKey.import_key(key), algorithms=["Ed25519"])
     assert opened.headers()["kid"] == key["kid"]
     assert json.loads(opened.payload)["sub"] == said["installation_id"]
+
+
+async def test_the_published_keys_are_cached_and_asked_for_by_their_etag_until_they_rotate(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    url = "/.well-known/jwks.json"
+    first = await client.get(url)
+    assert first.headers["cache-control"] == "public, max-age=3600"
+    known = {"If-None-Match": first.headers["etag"]}
+    again = await client.get(url, headers=known)
+    assert (again.status_code, again.content) == (304, b"")
+    assert (again.headers["etag"], again.headers["cache-control"]) == (
+        first.headers["etag"],
+        first.headers["cache-control"],
+    )
+    async with world.sessions.begin() as db:
+        await sites.rotate_signing_key(db, world.desk.vault, world.clock())
+    rotated = await client.get(url, headers=known)
+    assert (rotated.status_code, len(rotated.json()["keys"])) == (200, 2)
 
 
 async def test_a_repeat_is_200_and_has_no_echo_after_the_first_heartbeat(
@@ -142,6 +161,23 @@ async def test_a_key_of_an_msp_that_is_not_approved_is_403(client: httpx.AsyncCl
         ("surprise", True),
     ],
 )
+async def test_a_standalone_beyond_the_seats_is_409(client: httpx.AsyncClient, world: World) -> None:
+    await world.policy(standalone_seats=1)
+    code = (await world.key()).code
+    answers = [await client.post(URL, json=Machine(code).activation_body(product="server_plus")) for _ in range(2)]
+    assert answers[0].status_code == 201
+    problem(answers[1], 409, "seats_exhausted")
+
+
+async def test_an_installation_that_holds_another_key_is_bound_to_both(client: httpx.AsyncClient, world: World) -> None:
+    machine = await world.activated()
+    second = machine.image()
+    second.license_key = (await world.key("Officine Ferri")).code
+    answer = await client.post(URL, json=second.activation_body())
+    assert (answer.status_code, answer.json()["installation_id"]) == (201, str(machine.installation_id))
+    assert answer.json()["site_id"] != ids.show("site", machine.site_id)
+
+
 async def test_bad_input_is_422_with_a_pointer_and_binds_nothing(
     client: httpx.AsyncClient, world: World, field: str, value: Any
 ) -> None:

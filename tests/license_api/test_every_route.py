@@ -115,6 +115,10 @@ RULES: dict[tuple[str, str], Rule] = {
     ("GET", "/v1/backups/troubles"): Rule(),
     ("GET", "/v1/sites/{site_id}/backups"): Rule(sees=_CHAIN),
     ("GET", "/v1/sites/{site_id}/hints"): Rule(sees=_CHAIN),
+    ("GET", "/v1/sites/{site_id}/flags"): Rule(sees=_CHAIN),
+    ("POST", "/v1/sites/{site_id}/flags/{flag}/dismissal"): Rule(
+        MEMBER, body={"reason": "one was switched off"}, good=404, sees=_CHAIN
+    ),
     ("GET", "/v1/refused-activations"): Rule(),
     ("POST", "/v1/sites/{site_id}/refused-activations/{refusal_id}/allow"): Rule(
         MEMBER, frozenset({MSP}), good=404, sees=_CHAIN
@@ -208,6 +212,12 @@ RULES: dict[tuple[str, str], Rule] = {
     ("PATCH", "/v1/distributors/{distributor_id}"): Rule(
         MEMBER, frozenset({VENDOR, DISTRIBUTOR}), {"address": "Via Roma 1"}, sees=_CHAIN
     ),
+    ("PUT", "/v1/distributors/{distributor_id}/zone"): Rule(
+        ADMIN, frozenset({VENDOR}), {"zone": "Europe/Paris"}, sees=_CHAIN
+    ),
+    ("POST", "/v1/distributors/{distributor_id}/closing"): Rule(
+        ADMIN, frozenset({VENDOR}), {"to": "{other}", "reason": "gone"}, good=201, sees=_CHAIN
+    ),
     ("GET", "/v1/msps"): Rule(),
     ("GET", "/v1/msps/{msp_id}"): Rule(sees=_CHAIN),
     ("PATCH", "/v1/msps/{msp_id}"): Rule(MEMBER, body={"address": "Via Roma 1"}, sees=_CHAIN),
@@ -245,6 +255,7 @@ RULES: dict[tuple[str, str], Rule] = {
     ("POST", "/v1/webhook-endpoints/{endpoint_id}/deliveries/{delivery_id}/replay"): Rule(ADMIN, good=202),
     ("GET", "/v1/audit-log"): Rule(),
     ("GET", "/v1/events"): Rule(),
+    ("GET", "/v1/letters"): Rule(),
     ("GET", "/v1/undeliverable-letters"): Rule(),
 }
 
@@ -286,7 +297,7 @@ def test_every_route_has_a_rule(app: FastAPI) -> None:
 
 @pytest.mark.parametrize(("method", "path"), sorted(set(RULES) | ONESELF))
 async def test_without_a_credential_nothing_is_answered(client: httpx.AsyncClient, method: str, path: str) -> None:
-    answer = await client.request(method, _fill(path, {}), json={})
+    answer = await client.request(method, filled(path, {}), json={})
     assert answer.status_code == 401
 
 
@@ -297,15 +308,15 @@ async def test_each_role_may_do_what_the_table_says_with_its_own_a_stranger_s_an
     method, path = rule
     table = RULES[rule]
     objects: tuple[Object, ...] = ("own", "foreign", "absent") if "{" in path else ("own",)
-    ours, theirs = await _chain(world, "ours"), await _chain(world, "theirs")
+    ours, theirs = await build_chain(world, "ours"), await build_chain(world, "theirs")
     for caller in CALLERS:
-        headers = await _headers(world, ours, caller)
+        headers = await headers_of(world, ours, caller)
         for wanted in objects:
             if wanted == "foreign" and (not table.foreign or (caller[0] is VENDOR and table.sees)):
                 continue
-            chain = theirs if wanted == "foreign" else await _fresh(world, ours, caller[0], rule)
-            url = _fill(path, {} if wanted == "absent" else chain_ids(chain, caller[0], table)) + table.query
-            answer = await client.request(method, url, json=_body(table, ours, theirs), headers=headers)
+            chain = theirs if wanted == "foreign" else await fresh(world, ours, caller[0], rule)
+            url = filled(path, {} if wanted == "absent" else chain_ids(chain, caller[0], table)) + table.query
+            answer = await client.request(method, url, json=body_of(table, ours, theirs), headers=headers)
             expected = _expected(table, caller, wanted)
             assert answer.status_code in expected, (caller, wanted, answer.status_code, answer.text)
 
@@ -322,7 +333,7 @@ def chain_ids(chain: Chain, kind: PartnerKind, table: Rule) -> dict[str, str]:
     return {**chain.of[kind], **chain.ids} if table.sees else {**chain.ids, **chain.of[kind]}
 
 
-def _body(table: Rule, ours: Chain, theirs: Chain) -> Any:
+def body_of(table: Rule, ours: Chain, theirs: Chain) -> Any:
     if table.body is None:
         return None
     known = {
@@ -334,7 +345,7 @@ def _body(table: Rule, ours: Chain, theirs: Chain) -> Any:
     return {name: known.get(value, value) if isinstance(value, str) else value for name, value in table.body.items()}
 
 
-def _fill(path: str, known: Mapping[str, str]) -> str:
+def filled(path: str, known: Mapping[str, str]) -> str:
     for name in ("key", "site", "report", "registration", "distributor", "msp", "replacement", "user", "invitation"):
         path = path.replace("{" + f"{name}_id" + "}", known.get(f"{name}_id", f"{name}_{_ABSENT}"))
     for name in (
@@ -351,10 +362,11 @@ def _fill(path: str, known: Mapping[str, str]) -> str:
     ):
         path = path.replace("{" + f"{name}_id" + "}", known.get(f"{name}_id", f"{name}_{_ABSENT}"))
     path = path.replace("{installation_id}", "00000000-0000-4000-8000-000000000000")
+    path = path.replace("{flag}", "clone_suspected")
     return path.replace("{form}", "json").replace("{move_id}", f"move_{_ABSENT}")
 
 
-async def _chain(world: World, name: str) -> Chain:
+async def build_chain(world: World, name: str) -> Chain:
     """Build a distributor with an MSP and one of everything."""
     chain = Chain()
     ours = name == "ours"
@@ -375,12 +387,15 @@ async def _chain(world: World, name: str) -> Chain:
     return chain
 
 
-async def _fresh(world: World, chain: Chain, kind: PartnerKind, rule: tuple[str, str]) -> Chain:
+async def fresh(world: World, chain: Chain, kind: PartnerKind, rule: tuple[str, str]) -> Chain:
     """What one role has changed must not be in the way of the next: objects of its own for each."""
     partner_id = UUID(chain.of[kind]["partner"])
     now = world.clock()
     if "registration" in rule[1]:
         chain.ids["registration_id"] = await _registration(world)
+    if rule[1] == "/v1/distributors/{distributor_id}/closing":
+        closing = await world.another_distributor(f"distributor {ids.new_id(now)}")
+        return Chain({**chain.ids, "distributor_id": ids.show("distributor", closing.id)}, chain.of)
     if "closing" in rule[1] or "/move" in rule[1]:
         chain.ids["msp_id"] = ids.show("msp", (await world.another_msp(f"msp {now} {ids.new_id(now)}")).id)
     if "replacement" in rule[1]:
@@ -422,7 +437,7 @@ async def _fresh(world: World, chain: Chain, kind: PartnerKind, rule: tuple[str,
     return chain
 
 
-async def _headers(world: World, chain: Chain, caller: Caller) -> Headers:
+async def headers_of(world: World, chain: Chain, caller: Caller) -> Headers:
     kind, role = caller
     return await session_of(world, await person(world, kind, UUID(chain.of[kind]["partner"]), role))
 

@@ -71,6 +71,31 @@ async def test_a_site_shows_its_ladder_and_its_flags(
     assert (site["flags"], site["held"]) == ([], False)
 
 
+async def test_a_key_shows_the_dated_ladder_of_its_silence_and_its_etag_outlives_a_heartbeat(
+    client: httpx.AsyncClient, world: World, ours: dict[str, str]
+) -> None:
+    assert (await made(client, ours))["silence"] is None
+    machine = await world.running((1, 0, 0), "Officine Ferri")
+    at = f"/v1/keys/{ids.show('key', (await world.key_of(machine)).id)}"
+    read = await client.get(at, headers=ours)
+    assert read.json()["silence"] == {
+        "last_contact_at": "2026-03-10T09:00:00Z",
+        "warn_at": "2026-03-11T09:00:00Z",
+        "final_at": "2026-03-22T09:00:00Z",
+        "disable_at": "2026-03-24T09:00:00Z",
+    }
+    snoozed = await client.post(f"{at}/snooze", json={"until": "2026-03-13T09:00:00Z"}, headers=ours)
+    assert snoozed.json()["silence"]["warn_at"] == "2026-03-13T09:00:00Z"
+    assert (await client.post(f"{at}/snooze", json={"until": None}, headers=ours)).status_code == 200
+    await world.pass_time(hours=1)
+    await world.beat(machine, (1, 0, 0))
+    listed = (await client.get("/v1/keys", headers=ours)).json()["items"]
+    assert [one["silence"] and one["silence"]["warn_at"] for one in listed] == [None, "2026-03-11T10:00:00Z"]
+    headers = {**ours, "If-Match": read.headers["ETag"]}
+    changed = await client.patch(at, json={"reference": "C-17"}, headers=headers)
+    assert (changed.status_code, changed.json()["silence"]["warn_at"]) == (200, "2026-03-11T10:00:00Z")
+
+
 async def test_a_time_has_its_offset(client: httpx.AsyncClient, ours: dict[str, str]) -> None:
     at = f"/v1/keys/{(await made(client, ours))['id']}"
     problem(

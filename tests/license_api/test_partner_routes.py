@@ -300,3 +300,24 @@ async def test_a_form_that_does_not_exist_is_422(client: httpx.AsyncClient, ours
     answer = await client.get("/v1/reports/report_00000000000000000000000000/exe", headers=ours)
     problem(answer, 422, "request_invalid")
     assert pointers(answer) == ["/path/form"]
+
+
+async def test_keys_are_filtered_by_how_their_site_is_doing(
+    client: httpx.AsyncClient, world: World, ours: dict[str, str]
+) -> None:
+    for name in ("One", "Two"):
+        await world.running((1, 0, 0), name)
+    await world.key("Never")
+
+    async def named(query: str) -> list[str]:
+        answer = await client.get(f"/v1/keys?{query}", headers=ours)
+        assert answer.status_code == 200, answer.text
+        return [key["name"] for key in answer.json()["items"]]
+
+    assert await named("liveness=online") == ["One", "Two"]
+    assert await named("liveness=never_connected") == ["Never"]
+    assert await named("liveness=online&text=two") == ["Two"]
+    assert await named("liveness=silent") == []
+    first = await client.get("/v1/keys?liveness=online&limit=1", headers=ours)
+    following = await client.get(first.links["next"]["url"], headers=ours)
+    assert [key["name"] for key in following.json()["items"]] == ["Two"]

@@ -1,6 +1,7 @@
 """Heartbeats that arrive together share a commit, and none of them suffers from another."""
 
 import asyncio
+from uuid import uuid4
 
 import pytest
 from fastapi import FastAPI
@@ -9,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from license_api.deps import Service
 from license_api.shared_commits import SharedCommits
 from services.errors import Unauthenticated, Unavailable
-from services.sites import Answer, LineBroken
+from services.sites import Answer, Echo, LineBroken
 from services.usage import Counts
 from tests.support.machine import Machine
 from tests.support.world import World
@@ -80,3 +81,26 @@ async def test_a_refusal_is_raised_to_the_one_whom_it_concerns(commits: SharedCo
     with pytest.raises(Unauthenticated):
         await commits.take_in(stranger.heartbeat(stranger.body(now, (1, 0, 0))))
     assert isinstance(await commits.take_in(machine.heartbeat(machine.body(now, (1, 0, 0)))), Answer)
+
+
+async def test_while_heartbeats_queue_the_answers_ask_for_longer_intervals_and_then_no_more(
+    app: FastAPI, commits: SharedCommits, world: World
+) -> None:
+    service: Service = app.state.service
+    first, last = await world.running((1, 0, 0), "first"), await world.running((1, 0, 0), "last")
+    others = [await world.running((1, 0, 0), f"site {n}") for n in range(8)]
+    now = world.clock.advance(minutes=15)
+    beats = [first.heartbeat(first.body(now, (1, 0, 0)))]
+    for _ in range(100):  # of machines that the service does not know, with echoes that it gave
+        for machine in others:
+            stranger = machine.image()
+            stranger.installation_id = uuid4()
+            sealed = Echo(0, 1, 1).seal(world.desk.vault, machine.site_id, stranger.installation_id)
+            beats.append(stranger.heartbeat(stranger.body(now, (1, 0, 0), echo=sealed)))
+    async with asyncio.timeout(30):
+        busy, *_ = await asyncio.gather(*(commits.take_in(beat) for beat in beats), return_exceptions=True)
+        quiet = await commits.take_in(last.heartbeat(last.body(now, (1, 0, 0))))
+    assert isinstance(busy, Answer)
+    assert 900 <= busy.next_heartbeat_seconds < 1800
+    assert quiet.next_heartbeat_seconds < 1350
+    assert not service.desk.pace.busy

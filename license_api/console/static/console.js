@@ -68,10 +68,10 @@ if (bar && parts().length) {
   const start = () => {
     stop();
     if (ended || document.hidden || button.dataset.on === "") return;
-    const of = parts()[0].dataset.from || bar.dataset.watch;
+    const [of] = (parts()[0].dataset.from || bar.dataset.watch).match(/\b(site|key)_[0-9a-z]{26}\b/) || ["fleet"];
     every(POLL);
     if (!window.EventSource) return;
-    stream = new EventSource(`/live?of=${encodeURIComponent(of)}`);
+    stream = new EventSource(`/live/${of}`);
     stream.addEventListener("open", () => { every(FRESH); read(); });
     stream.addEventListener("error", () => every(POLL));
     stream.addEventListener("changed", read);

@@ -28,6 +28,10 @@ VALUES: dict[str, Any] = {
     "link": f"{PUBLIC_URL}/x?token=t",
     "role": "admin",
     "company": "Adriatica S.r.l.",
+    "distributor": "Distribuzione",
+    "to": "Nord",
+    "at": "2026-03-31T22:00:00+00:00",
+    "zone": "America/New_York",
     "reason": "gone",
     "msp": "Adriatica IT",
     "due_at": "2026-03-12T09:00:00+00:00",
@@ -47,6 +51,8 @@ VALUES: dict[str, Any] = {
     "corrections": 2,
     "no_data": 1,
     "idle": 1,
+    "unseen_count": 2,
+    "unseen": [{"site": "Hotel Adria", "count": 2}],
     "silent_count": 1,
     "silent": ["Hotel Adria"],
     "never_connected": ["Officine Ferri"],
@@ -58,6 +64,9 @@ VALUES: dict[str, Any] = {
             "reference": "C-17",
             "key": "TMK1-*****-*****-*****-2RJPC",
             "msp": "Adriatica IT",
+            "distributor": "Distribuzione",
+            "to": "Nord",
+            "at": "2026-03-31T22:00:00+00:00",
             "hostname": "backup01",
             "installation_id": "6a1f7c1e-5b0a-4d0e-9f0e-3f0a7b1c2d3e",
             "machines": ["backup01", "backup02"],
@@ -138,6 +147,30 @@ async def test_a_letter_that_is_refused_for_now_is_tried_again_each_time_visibly
         tried = [(one.n, one.failure) for one in await delivery.attempts_of(db, letter.id)]
     assert tried == [(1, "451 try later"), (2, None)]
     assert len(mailbox.messages) == 1
+
+
+async def test_a_mail_server_that_is_down_for_a_day_delays_letters_and_loses_none(world: World) -> None:
+    mailbox = Mailbox()
+    mailbox.refusal = NotSent("connection refused", final=False)
+    for _ in range(3):
+        await post(world)
+    for _ in range(24):
+        await deliver_letters(world, mailbox)
+        world.clock.advance(hours=1)
+    mailbox.refusal = None
+    for _ in range(24):
+        await deliver_letters(world, mailbox)
+        world.clock.advance(hours=1)
+    posted = await letters(world)
+    assert sorted(str(message["Message-ID"]) for message in mailbox.messages) == sorted(
+        f"<{letter.id}@tidemark.example>" for letter in posted
+    )
+    async with world.sessions() as db:
+        shown = await delivery.letters_of(db, world.msp.id, after=None, limit=10)
+    assert len(shown) == 3
+    for letter, attempts in shown:
+        assert [one.failure for one in attempts] == ["connection refused"] * (len(attempts) - 1) + [None]
+        assert len(attempts) == letter.attempts >= 5
 
 
 async def test_an_address_that_takes_nothing_is_told_to_the_distributor_and_shown_to_the_msp(world: World) -> None:

@@ -25,6 +25,7 @@ from tests.support.world import World
 OF_THE_SERVICE = {
     "arrival_watch",
     "collapsed_stretches",
+    "ledger_archives",
     "lease_keys",
     "pulse_minutes",
     "pulse_stretches",
@@ -131,7 +132,10 @@ async def test_the_roles_own_nothing_and_cannot_bypass(world: World) -> None:
 async def test_every_table_is_under_row_level_security(world: World) -> None:
     """A new table needs `guard` or `guard_site_table` of migrations/guards.py in the migration that makes it."""
     async with world.sessions() as db:
-        guarded = set(await db.scalars(text("select relname from pg_class where relkind = 'r' and relrowsecurity")))
+        tables = "select relname from pg_class where relkind in ('r', 'p') and relrowsecurity"
+        guarded = set(await db.scalars(text(tables)))
+        partitions = set(await db.scalars(text("select name from ledger_partitions")))
+    assert partitions <= guarded
     assert set(Row.metadata.tables) - guarded == OF_THE_SERVICE
 
 

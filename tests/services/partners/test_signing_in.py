@@ -7,6 +7,7 @@ import httpx
 import pyotp
 import pytest
 from fastapi import FastAPI
+from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -80,6 +81,37 @@ async def test_the_same_statements_are_made_for_somebody_as_for_nobody(
         answer = await client.post("/v1/password-resets", json={"email": email})
         counts.append([*made, str(answer.status_code), answer.text])
     assert counts[0] == counts[1]
+
+
+async def test_one_password_is_verified_whoever_the_address_is(
+    client: httpx.AsyncClient, world: World, maria: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = await person(world, PartnerKind.MSP, world.msp.id, email="gone@adriatica.example")
+    await person(world, PartnerKind.MSP, world.msp.id, email="no-password@adriatica.example")
+    async with world.sessions.begin() as db:
+        await partners.remove_user(
+            db, partners.Principal(world.msp.id, gone.id), await db.get_one(User, gone.id), world.clock()
+        )
+    verified: list[str] = []
+    verify = Argon2Hasher.verify
+
+    def counted(hasher: Argon2Hasher, password: str, hashed: str) -> bool:
+        verified.append(hashed)
+        return verify(hasher, password, hashed)
+
+    monkeypatch.setattr(Argon2Hasher, "verify", counted)
+    counts = {}
+    for email in ("maria", "nobody", "gone", "no-password"):
+        verified.clear()
+        answer = await client.post("/v1/sessions", json=sign_in("wrong", f"{email}@adriatica.example"))
+        # With the same parameters too: those of a hash stand before its salt.
+        counts[email] = (answer.status_code, [one.rpartition("$")[0].rpartition("$")[0] for one in verified])
+    assert len(counts["maria"][1]) == 1
+    assert set(map(str, counts.values())) == {str(counts["maria"])}
+    verified.clear()
+    for email in ("maria", "nobody"):
+        await client.post("/v1/password-resets", json={"email": f"{email}@adriatica.example"})
+    assert verified == []
 
 
 async def test_a_hash_of_nobody_s_is_checked_when_there_is_nobody(maria: User) -> None:
@@ -192,6 +224,64 @@ async def test_a_new_password_ends_the_other_sessions(client: httpx.AsyncClient,
     assert (await client.get("/v1/me", headers=here)).status_code == 200
     assert (await client.get("/v1/me", headers=elsewhere)).status_code == 401
     assert (await client.post("/v1/sessions", json=sign_in("another long password"))).status_code == 201
+
+
+async def test_ten_wrong_codes_slow_that_network_and_the_password_frees_none(
+    app: FastAPI, world: World, maria: User
+) -> None:
+    headers = await session_of(world, maria)
+    async for owner in at(app, "198.51.100.21"):
+        totp = pyotp.TOTP((await owner.post("/v1/me/totp", headers=headers)).json()["secret"])
+        await owner.put("/v1/me/totp", json={"code": totp.at(world.clock())}, headers=headers)
+    async for thief in at(app, "203.0.113.21"):  # who knows the password
+        for number in range(10):
+            body = sign_in(code=f"{number:06}") if number % 2 else sign_in()
+            assert (await thief.post("/v1/sessions", json=body)).status_code == 401
+        problem(await thief.post("/v1/sessions", json=sign_in(code="000000")), 429, "too_many_attempts")
+    world.clock.advance(seconds=60)
+    async for owner in at(app, "198.51.100.21"):
+        right = sign_in(code=totp.at(world.clock()))
+        assert (await owner.post("/v1/sessions", json=right)).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/v1/sessions/current/confirmation", {"password": "wrong"}),
+        ("POST", "/v1/me/password", {"old": "wrong", "new": "another long password"}),
+        ("PUT", "/v1/me/totp", {"code": "000000"}),
+    ],
+)
+async def test_a_stolen_session_tries_ten_times_from_everywhere_and_the_owner_s_own_goes_on(
+    app: FastAPI, world: World, maria: User, method: str, path: str, body: dict[str, str]
+) -> None:
+    stolen, own = await session_of(world, maria), await session_of(world, maria)
+    for number in range(11):
+        async for thief in at(app, f"203.0.113.{100 + number}"):
+            answer = await thief.request(method, path, json=body, headers=stolen)
+            assert answer.status_code in ((429,) if number == 10 else (401, 409)), answer.text
+    async for owner in at(app, "203.0.113.110"):
+        confirmed = await owner.post("/v1/sessions/current/confirmation", json={"password": PASSWORD}, headers=own)
+        assert confirmed.status_code == 204
+
+
+@pytest.mark.parametrize(
+    ("place", "path", "more"),
+    [
+        ("2001:db8:51", "/v1/invitations/acceptance", {"name": "A", "password": PASSWORD}),
+        ("2001:db8:52", "/v1/password-resets/completion", {"password": PASSWORD}),
+        ("2001:db8:53", "/v1/registrations/verification", {}),
+    ],
+)
+async def test_wrong_links_are_slowed_by_network(app: FastAPI, place: str, path: str, more: dict[str, str]) -> None:
+    async for stranger in at(app, f"{place}::1"):
+        for number in range(30):
+            answer = await stranger.post(path, json={"token": f"guess {number}", **more})
+            problem(answer, 404, "link_invalid")
+    async for neighbour in at(app, f"{place}::2"):
+        problem(await neighbour.post(path, json={"token": "guess", **more}), 429, "too_many_attempts")
+    async for other in at(app, f"{place}:1::1"):
+        problem(await other.post(path, json={"token": "guess", **more}), 404, "link_invalid")
 
 
 async def test_wrong_tokens_are_slowed_by_network_and_a_good_one_never_is(app: FastAPI, world: World) -> None:

@@ -21,6 +21,7 @@ from services.reports.claims import (
     PeriodSettled,
 )
 from services.reports.tables import Charge, Dispute
+from services.sites import orders
 from services.usage import Span
 from tests.support.clock import START
 from tests.support.machine import Machine, change
@@ -322,6 +323,19 @@ async def test_an_estimate_that_was_wrong_is_replaced(world: World) -> None:
     [line] = (await close_at(world, JUNE))["corrections"]
     assert (line["origin"], line["month"], line["quantities"]["server"]) == ("estimate_replaced", "2026-04", -2)
     assert await charged(world, machine, APRIL) == (1, 0, 0)
+
+
+async def test_an_estimate_never_adds_a_machine_that_was_replaced_to_the_one_that_came_after(world: World) -> None:
+    await last_known(world)
+    old = await world.running((10, 0, 0))
+    async with world.sessions.begin() as db:
+        await orders.release(db, old.site_id, actor="anna", now=world.clock())
+    new = Machine(old.license_key)
+    await world.activate(new)
+    await world.beat(new, (3, 0, 0))
+    await close_at(world, APRIL)
+    line = (await close_at(world, MAY))["lines"][0]
+    assert (line["charged"]["server"], line["flags"]) == (3, ["no_data", "estimate"])
 
 
 # --- decided with bounds ---------------------------------------------------------------------------------------

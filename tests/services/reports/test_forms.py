@@ -21,9 +21,10 @@ import rfc8785
 from services.reports.charging import Correction, Counted, Excluded, charge
 from services.reports.document import Heading, compose, write
 from services.reports.forms import as_csv, render
+from services.reports.marks import FLAGS, meanings
 from services.reports.paper import REPORT_TEMPLATE, NotPrintable, print_pdf, sheet
 from services.reports.schemas import REPORT_SCHEMA
-from services.reports.wording import FLAGS, LANGUAGES, ORIGINS, STATES, WORDS, Language
+from services.reports.wording import LANGUAGES, ORIGINS, STATES, WORDS, Language
 from services.reports.workbook import as_workbook
 from services.usage import Maker, Recount, recount
 from services.usage.recount import Said, ToldLine
@@ -261,3 +262,11 @@ def test_a_pdf_that_the_typesetter_warns_of_is_refused(tmp_path: Path) -> None:
 def test_every_word_flag_state_and_origin_is_there_in_both_languages() -> None:
     for words in (WORDS, FLAGS, STATES, ORIGINS):
         assert words["it"].keys() == words["en"].keys()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_flag_of_the_schema_has_its_words_and_but_for_new_its_meaning(language: Language) -> None:
+    flags = REPORT_SCHEMA["properties"]["lines"]["items"]["properties"]["flags"]["items"]["enum"]
+    assert list(FLAGS[language]) == flags
+    assert len(meanings(flags, language)) == len(flags) - 1
+    assert meanings(["new"], language) == []

@@ -16,12 +16,14 @@ from sqlalchemy import select, update
 
 from services import reports
 from services.delivery import Event, Letter
+from services.delivery.writing import write_letter
 from services.errors import Invalid
 from services.partners.tables import Distributor, Msp
 from services.reports.billing_tables import Statement, StatementFile, StatementLine
 from services.reports.pricing import Rates, Tier, amount, show_price
 from services.reports.schemas import STATEMENT_SCHEMA
 from services.reports.statement_forms import render_statement
+from services.sites.administration_tables import Agent, Inventory
 from tests.services.reports.test_corrections import APRIL, DAY, GRACE, HOUR, MAY, disputed, silent_over_the_close
 from tests.support.clock import START
 from tests.support.machine import change
@@ -287,8 +289,20 @@ async def test_letters_and_events_are_posted_once_with_the_pdf_in_the_reader_s_l
 async def test_on_the_last_day_at_nine_local_each_msp_is_told_once_what_is_missing(world: World) -> None:
     async with world.sessions.begin() as db:
         await db.execute(update(Msp).values(billing_email="conti@adriatica.example"))
-    await silent_over_the_close(world)
+    machine = await silent_over_the_close(world)
     await world.key("mai attivata")
+    async with world.sessions.begin() as db:
+        own = {"site_id": machine.site_id, "installation_id": machine.installation_id}
+        known = {"parts": 1, "received": [1], "received_at": START, "complete_at": START}
+        db.add(Inventory(**own, revision=1, **known, server=0, workstation=3, server_plus=0))
+        await db.flush()
+        for number, days in enumerate((1, 40, 50)):
+            db.add(
+                Agent(
+                    **own, agent_id=str(number), revision=1, name="pc", type="workstation", version="7",
+                    last_contact_at=APRIL - timedelta(days=days),
+                )
+            )  # fmt: skip
     nine = datetime(2026, 3, 31, 7, tzinfo=UTC)
     for now in (nine - timedelta(seconds=1), nine, nine + 2 * HOUR):
         world.clock.now = now
@@ -301,3 +315,7 @@ async def test_on_the_last_day_at_nine_local_each_msp_is_told_once_what_is_missi
     assert (letter.values["charged"], letter.values["silent"], letter.values["never_connected"]) == (
         "3", ["Hotel Adria"], ["mai attivata"],
     )  # fmt: skip
+    assert (letter.values["unseen_count"], letter.values["unseen"]) == (2, [{"site": "Hotel Adria", "count": 2}])
+    written = write_letter(letter.kind, letter.language, letter.values).text
+    assert "Rimuovere agenti adesso non abbassa più questo mese" in written
+    assert "2 macchine non viste da 30 giorni:\n  - Hotel Adria: 2" in written

@@ -419,3 +419,45 @@ async def test_a_service_restored_to_before_a_line_was_opened_lets_that_line_s_s
     await world.beat(image, (9, 0, 0))
     await world.beat(machine, (2, 0, 0))
     assert [(line.line, line.server) for line in await lines_of(world, machine)] == [(0, 2), (1, 9)]
+
+
+# --- what the protocol says of answers ----------------------------------------------------------------------------
+
+
+async def test_a_repeat_is_told_the_state_of_now_and_has_a_lease_only_while_that_is_active(world: World) -> None:
+    machine = await world.activated()
+    body = machine.body(world.clock(), (1, 2, 3))
+    first = await world.hear(machine, body)
+    assert isinstance(first, Answer)
+    for instants, state in (({"suspended_at": world.clock()}, "suspended"), ({"suspended_at": None}, "active")):
+        await world.mark_key(machine, **instants)
+        again = await world.hear(machine, body)
+        assert isinstance(again, Answer)
+        assert (again.state, again.echo, again.receipt) == (state, first.echo, first.receipt)
+        assert (again.lease is not None) == (state == "active")
+
+
+async def test_a_broken_request_is_told_of_the_line_that_its_echo_names_or_of_the_oldest(world: World) -> None:
+    machine = await world.running((1, 0, 0))
+    image = machine.image()
+    await world.beat(machine, (2, 0, 0))
+    await world.beat(image, (3, 0, 0), resume=True)
+    await world.beat(image, (4, 0, 0))
+    stranger = await world.running((9, 0, 0), "Baltica")
+    for echo, line in ((image.echo, image), ("no echo at all", machine), (stranger.echo, machine)):
+        answer = await world.hear(image, image.body(world.clock(), (5, 0, 0), sequence=99, echo=echo))
+        assert isinstance(answer, LineBroken)
+        assert answer.members == {"through": line.through, "receipt": line.receipt}, echo
+
+
+async def test_a_revoked_site_that_fell_silent_is_not_enabled_by_its_heartbeat_and_its_usage_is_stored(
+    world: World,
+) -> None:
+    machine = await world.running((1, 0, 0))
+    await world.pass_time(days=15)
+    await world.sweep()
+    await world.mark_key(machine, revoked_at=world.clock(), reason="over")
+    answer = await world.beat(machine, (2, 0, 0))
+    assert (answer.state, answer.reason, answer.lease) == ("revoked", "over", None)
+    assert (await world.key_of(machine)).disabled_at is not None
+    assert [one.n for one in await entries_of(world)] == [1, 2]

@@ -27,6 +27,14 @@ def test_a_site_comes_at_its_own_phase_whenever_it_came_before(installation: UUI
     assert turn % interval == installation.int % interval
 
 
+@given(installation=st.uuids(), interval=intervals, late=st.integers(0, 10**7))
+def test_under_load_the_next_turn_is_one_to_two_intervals_away_so_that_nobody_is_late(
+    installation: UUID, interval: int, late: int
+) -> None:
+    seconds = next_heartbeat_seconds(installation, interval, NOW + timedelta(seconds=late), busy=True)
+    assert interval <= seconds <= 2 * interval
+
+
 def test_a_fleet_that_comes_at_once_is_spread_over_the_interval() -> None:
     turns = {next_heartbeat_seconds(UUID(int=i * 7919), 900, NOW) for i in range(2000)}
     assert len(turns) == 900

@@ -20,7 +20,7 @@ CHANGE_BYTES = b'{"at":"2026-10-31T22:59:59Z","n":96,"server":12,"server_plus":1
 BIGGEST = 2**53 - 1
 
 ascii_text = st.text([chr(code) for code in range(128)])
-easy = st.booleans() | st.integers(-BIGGEST, BIGGEST) | ascii_text
+easy = st.none() | st.booleans() | st.integers(-BIGGEST, BIGGEST) | ascii_text | st.text(max_size=5)
 anything = st.recursive(
     easy | st.none() | st.integers() | st.floats() | st.text() | st.text(st.characters(categories=["Cs"])),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
@@ -104,7 +104,7 @@ def test_what_has_no_canonical_form_is_refused(value: object) -> None:
 
 
 @settings(max_examples=1000, deadline=None)
-@given(entry=st.dictionaries(ascii_text, easy | st.dictionaries(ascii_text, easy)))
+@given(entry=st.dictionaries(ascii_text, easy | st.lists(easy) | st.dictionaries(ascii_text, easy)))
 @example(entry={"a": BIGGEST, "b": -BIGGEST, "c": True, "d": False, "e": '\x00\x1f"\\/\x7f\b\f\n\r\t'})
 def test_the_fast_form_is_the_library_s(entry: dict[str, Any]) -> None:
     assert canonical(entry) == rfc8785.dumps(entry)
@@ -114,6 +114,7 @@ def test_the_fast_form_is_the_library_s(entry: dict[str, Any]) -> None:
 @settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(entry=st.dictionaries(st.text(), anything, max_size=6))
 @example(entry={"rank": Rank.FIRST})
+@example(entry={"a": ["\ud800", None, [{"b": "è\u2028\x7f"}]]})
 @example(entry={"a": {"b": 2**53}})
 @example(entry={"a": {"é": 1, "b": 2}})
 def test_whatever_the_entry_the_answer_is_the_library_s(entry: dict[str, Any]) -> None:
@@ -124,3 +125,4 @@ def test_a_change_takes_the_fast_form(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(receipts, "rfc8785", None)
     assert canonical(CHANGE) == CHANGE_BYTES
     assert canonical(CHANGE | {"active": {"server": 3}}).startswith(b'{"active":{"server":3},')
+    assert canonical({"site": "Città", "daily": [1, None]}) == '{"daily":[1,null],"site":"Città"}'.encode()

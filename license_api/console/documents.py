@@ -1,0 +1,66 @@
+"""The programme's documents: anybody reads them, the Partner Team publishes a new version, which never changes."""
+
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import StringConstraints
+from starlette.responses import Response
+
+from license_api.console.language import N_
+from license_api.console.route import PageRoute
+from license_api.console.visit import SignedIn, Visitor
+from license_api.v1.fields import Message
+from license_api.v1.pages import named
+from services import partners
+from services.partners import DocumentKind, Draft, PartnerKind, Right
+
+router = APIRouter(prefix="/documents", route_class=PageRoute)
+_Text = Annotated[str, StringConstraints(min_length=1, max_length=100_000)]
+
+
+class Publication(Message):
+    """A version in both languages."""
+
+    kind: DocumentKind
+    version: Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z.-]{1,40}$")]
+    text_it: _Text
+    text_en: _Text
+
+
+@router.get("")
+async def list_documents(visit: SignedIn) -> Response:
+    """What is in force, and every version before."""
+    visit.require(Right.PARTNERS_READ)
+    current = {row.id for row in (await partners.in_force(visit.db)).values()}
+    return visit.page("documents/list.html", rows=await partners.documents(visit.db), current=current)
+
+
+@router.get("/new")
+async def show_new(visit: SignedIn, kind: str = "") -> Response:
+    """Begin with what is in force."""
+    visit.require(Right.PARTNERS_WRITE)
+    visit.principal.one_of(PartnerKind.VENDOR)
+    before = (await partners.in_force(visit.db)).get(kind)
+    return visit.page("documents/new.html", kind=kind, before=before)
+
+
+@router.post("")
+async def publish(visit: SignedIn) -> Response:
+    """In force from now on."""
+    visit.require(Right.PARTNERS_WRITE)
+    visit.principal.one_of(PartnerKind.VENDOR)
+    wanted = visit.form.read(Publication)
+    if wanted is not None and await visit.confirmed(Right.PEOPLE_ADMIN):
+        draft = Draft(wanted.kind, wanted.version, wanted.text_it, wanted.text_en)
+        await visit.attempt(partners.publish(visit.db, visit.principal, draft, visit.now))
+        if visit.form.right:
+            return visit.go("/documents", N_("The document is published."))
+    return visit.page("documents/new.html", kind=visit.form.get("kind"), before=None)
+
+
+@router.get("/{document_id}")
+async def show_document(document_id: str, visit: Visitor) -> Response:
+    """For anybody, in the reader's language: a company reads it before it registers."""
+    row = await partners.one_document(visit.db, named("document", document_id))
+    text = row.text_en if visit.language == "en" else row.text_it
+    return visit.page("documents/document.html", row=row, text=text)
