@@ -93,7 +93,7 @@ async def test_a_new_key_on_a_known_machine_suggests_a_release_instead(world: Wo
     assert "Release Hotel Adria instead" in text_of(page)
     [address] = re.findall(r'href="(/keys/[^"]+/acts/release)"', page.text)
     assert show("key", (await world.key_of(old)).id) in address
-    assert (await pages.post("/keys", name="Hotel Adria")).status_code == 409
+    assert (await pages.post("/keys", name="Hotel Adria")).status_code == 422
 
 
 async def test_a_standalone_s_seat_is_ended_and_an_unknown_one_rejected(world: World, as_somebody: Somebody) -> None:

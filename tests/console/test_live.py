@@ -56,7 +56,7 @@ async def test_a_key_is_made_and_the_page_sees_its_site_come_alive(world: World,
     machine = Machine(code, hostname="miramare-srv")
     await world.activate(machine)
     await world.beat(machine, (1, 4, 0))
-    await window.page.get_by_text("È arrivato: miramare-srv").wait_for()
+    await window.page.locator("strong", has_text="È arrivato: miramare-srv").wait_for()
     assert await window.says(code)
     await window.picture("key-came-alive")
 

@@ -39,8 +39,6 @@ async def test_the_page_shows_the_month_with_its_peak_and_what_it_told_last(worl
     assert path.count("H") == 3
     assert await window.says("If it stays silent")
     assert await window.says(f"line 0, sequence {machine.sequence}")
-    assert not await window.faults()
-    await window.picture("site")
 
 
 async def test_a_command_waits_and_can_be_cancelled_and_warnings_be_snoozed(
