@@ -117,7 +117,7 @@ async def picture_readme(page: Page, paths: list[str]) -> None:
             await page.screenshot(path=PICTURES / f"{name}.png")
 
 
-async def make_screens() -> None:
+def make_screens() -> None:
     """Lay the ground, make the sample, and take the pictures."""
     for folder in (SCREENS, PICTURES):
         folder.mkdir(parents=True, exist_ok=True)
@@ -125,19 +125,24 @@ async def make_screens() -> None:
         folder = Path(name)
         (folder / "stations").mkdir()
         settings = ground.settings.model_copy(update={"mail_folder": str(folder / "mail")})
-        sample = await make_sample(settings, folder / "stations")
-        secrets = await secrets_of(settings, sample)
+        sample = asyncio.run(make_sample(settings, folder / "stations"))
         with start_stack(replace(ground, settings=settings)) as stack:
-            async with async_playwright() as playwright:
-                browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-                for language, width in (("it", WIDE), ("en", NARROW)):
-                    await speak(settings, sample, language)
-                    for kind, secret in secrets.items():
-                        paths = await take(browser, stack.url, kind, secret, width)
-                        if kind == "msp" and language == "en":
-                            await picture_readme(await page_of(browser, stack.url, secret, WIDE, 820), paths)
-                await browser.close()
+            asyncio.run(take_all(settings, sample, stack.url))
+
+
+async def take_all(settings: Settings, sample: Sample, url: str) -> None:
+    """Take everybody's pictures, in both languages and widths."""
+    secrets = await secrets_of(settings, sample)
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        for language, width in (("it", WIDE), ("en", NARROW)):
+            await speak(settings, sample, language)
+            for kind, secret in secrets.items():
+                paths = await take(browser, url, kind, secret, width)
+                if kind == "msp" and language == "en":
+                    await picture_readme(await page_of(browser, url, secret, WIDE, 820), paths)
+        await browser.close()
 
 
 if __name__ == "__main__":
-    asyncio.run(make_screens())
+    make_screens()
