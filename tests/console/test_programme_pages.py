@@ -254,3 +254,22 @@ async def test_a_company_registers_is_approved_and_signs_in(
     await page.get_by_label("Password").fill(PASSWORD)
     await page.get_by_role("button", name="Accedi").click()
     assert await window.says("Brenta Servizi S.r.l.")
+
+
+async def test_the_vendor_changes_a_distributor_s_zone_and_closes_it(world: World, as_somebody: Somebody) -> None:
+    other = await world.another_distributor("Altro")
+    pages = await as_somebody(PartnerKind.VENDOR)
+    here = f"/distributors/{ids.show('distributor', world.distributor.id)}"
+    unknown = await pages.post(f"{here}/zone", zone="Europe/Roma")
+    assert unknown.status_code == 422
+    await pages.post(f"{here}/zone", zone="Europe/Lisbon")
+    page = text_of(await pages.get(here))
+    assert "Europe/Rome → Europe/Lisbon" in page
+    assert "Europe/Rome" in text_of(await pages.get("/distributors"))
+    no_reason = await pages.post(f"{here}/close", to=ids.show("distributor", other.id))
+    assert no_reason.status_code == 422
+    await pages.post(f"{here}/close", to=ids.show("distributor", other.id), reason="It retires.")
+    assert "Closed on" in text_of(await pages.get(here))
+    assert "It is closed, or closes at the end of its month." in text_of(await pages.get(f"{here}/close"))
+    member = await as_somebody(PartnerKind.VENDOR, Role.MEMBER)
+    assert (await member.get(f"{here}/close")).status_code == 403
