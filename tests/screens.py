@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Error, Page, async_playwright
 
 from ops.ground import lay_ground
 from ops.sample import Sample, make_sample
@@ -71,7 +71,10 @@ async def walk(page: Page) -> list[str]:
     seen, waiting, found = {"/"}, ["/"], list[str]()
     while waiting and len(found) < _PAGES_MAX:
         path = waiting.pop(0)
-        answer = await page.goto(path)
+        try:
+            answer = await page.goto(path)
+        except Error:  # a download
+            continue
         if answer is None or "text/html" not in answer.headers.get("content-type", ""):
             continue
         found.append(path)
@@ -84,8 +87,8 @@ async def walk(page: Page) -> list[str]:
 
 def links(text: str) -> Iterator[str]:
     """The links of a page that lead to another page of the console, without downloads."""
-    for link in re.findall(r'<a [^>]*href="(/[^"#?]*)"', text):
-        if not link.startswith(("/static/", "/v1/")) and not re.search(r"\.\w+$|/files?/|/csv$", link):
+    for link in re.findall(r'<a [^>]*href="(/[^"#?]*)[^"]*"', text):
+        if not link.startswith(("/static/", "/v1/")) and "/files/" not in link:
             yield link
 
 
