@@ -96,15 +96,14 @@ async def test_a_rejection_gives_its_reason_in_the_letter(
 
 
 async def test_only_the_vendor_has_the_rooms_of_the_vendor(world: World, as_somebody: Somebody) -> None:
+    other = await world.another_distributor("Altro")
+    stranger = await world.another_msp("Estranea", other)
     for kind in (PartnerKind.MSP, PartnerKind.DISTRIBUTOR):
         pages = await as_somebody(kind)
         for path in ("/registrations", "/distributors", "/held", "/documents/new", "/distributors/new"):
             assert (await pages.get(path)).status_code == 403, (kind, path)
         answer = await pages.post("/documents", kind="terms", version="1", text_it="a", text_en="b")
         assert answer.status_code == 403
-    other = await world.another_distributor("Altro")
-    stranger = await world.another_msp("Estranea", other)
-    pages = await as_somebody(PartnerKind.DISTRIBUTOR)
     assert "Estranea" not in text_of(await pages.get("/msps"))
     for path in ("", "/suspend", "/resume"):
         assert (await pages.get(f"/msps/{ids.show('msp', stranger.id)}{path}")).status_code == 404
