@@ -7,8 +7,8 @@ from importlib.metadata import PackageNotFoundError, requires
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-# The client's own command line is made with typer, which brings rich itself.
-ALSO_THE_CLIENT_S = {"rich"}
+# The client's own command line is made with typer, which brings these itself; the client imports no pydantic.
+ALSO_THE_CLIENT_S = {"pydantic", "rich"}
 
 
 def closure(name: str, extras: frozenset[str] = frozenset()) -> set[str]:
