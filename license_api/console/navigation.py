@@ -40,6 +40,8 @@ GROUPS = (
         (
             Room(N_("Needs you"), "/", Right.SITES_READ),
             Room(N_("Sites"), "/sites", Right.SITES_READ),
+            Room(N_("Keys"), "/keys", Right.KEYS_READ),
+            Room(N_("Moves"), "/moves", Right.KEYS_READ, _MSP),
         ),
     ),
     Group(
@@ -85,9 +87,15 @@ def menu(visit: "Visit") -> list[Group]:
     return [group for group in shown if group.rooms]
 
 
+def has_room(groups: list[Group], path: str) -> bool:
+    """Tell whether a room is among those that the visitor may enter: a page links only into these."""
+    return any(room.path == path for group in groups for room in group.rooms)
+
+
 def is_here(path: str, room: Room) -> bool:
     """Tell whether a page lies in a room."""
-    return path == room.path or (room.path != "/" and path.startswith(room.path + "/"))
+    base = room.path.removesuffix("/own")
+    return path == room.path or (base != "/" and path.startswith(base + "/"))
 
 
 def _open(visit: "Visit", room: Room) -> bool:
