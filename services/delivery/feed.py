@@ -29,7 +29,9 @@ where e.id = n.id
 async def events_of(db: AsyncSession, partner_id: UUID, *, after: UUID | None, limit: int) -> Sequence[Event]:
     """Give a page of a partner's events, beginning after one of them; raises `Invalid` if that is none of its own."""
     await _place_new(db, partner_id)
-    query = select(Event).where(Event.partner_id == partner_id).order_by(Event.place).limit(limit)
+    # One that was committed since it was asked for new ones has no place yet: it is for the next page.
+    placed = (Event.partner_id == partner_id, Event.place.is_not(None))
+    query = select(Event).where(*placed).order_by(Event.place).limit(limit)
     if after is not None:
         place = await db.scalar(select(Event.place).where(Event.id == after, Event.partner_id == partner_id))
         if place is None:

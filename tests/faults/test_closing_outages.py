@@ -91,7 +91,11 @@ class Month:
                 )
             )
             stated = await db.execute(select(Statement.part, Statement.document))
-            told = await db.execute(select(Event.kind, Event.partner_id).order_by(Event.kind, Event.partner_id))
+            told = await db.execute(
+                select(Event.kind, Event.partner_id)
+                .where(Event.kind.in_(("report.issued", "report.held", "statement.ready")))
+                .order_by(Event.kind, Event.partner_id)
+            )
             return [[tuple(row) for row in rows] for rows in (issued, letters, stated, told)]
 
     async def check(self, expected: list[Any]) -> int:
