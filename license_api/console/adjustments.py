@@ -8,13 +8,13 @@ from pydantic import Field
 from starlette.responses import Response
 
 from license_api.console import once
-from license_api.console.disputes import Answer
+from license_api.console.disputes import Answer, Reason
 from license_api.console.flags import TYPES
 from license_api.console.language import N_
 from license_api.console.report_lines import line_in
 from license_api.console.route import PageRoute
 from license_api.console.visit import Signed, SignedIn
-from license_api.v1.fields import COUNT_MAX, Message, Name
+from license_api.v1.fields import COUNT_MAX, Message
 from license_api.v1.pages import named
 from services import partners, reports
 from services.partners import PartnerKind, Right
@@ -31,7 +31,7 @@ class Adjustment(Message):
     server: Signed_
     workstation: Signed_
     server_plus: Signed_
-    reason: Name
+    reason: Reason
 
 
 @router.get("/adjust")
@@ -48,9 +48,8 @@ async def adjust(report_id: str, site_id: str, visit: SignedIn) -> Response:
     given, address = visit.form.read(Adjustment), f"/reports/{report_id}/lines/{site_id}"
     said = N_("The line is adjusted: the MSP's next report holds it.")
     if given is not None:
-        if await once.done_before(visit):
-            return visit.go(address, said)
-        await visit.attempt(_adjust(visit, report_id, site_id, given))
+        await once.attempt(visit, _adjust(visit, report_id, site_id, given))
+        _say_which(visit)
     if visit.form.right:
         return visit.go(address, said)
     return await _page(visit, _ADJUST_PAGE, report_id, site_id, PartnerKind.DISTRIBUTOR, PartnerKind.VENDOR)
@@ -75,6 +74,13 @@ async def approve_late(report_id: str, site_id: str, visit: SignedIn) -> Respons
             f"/reports/{report_id}/lines/{site_id}", N_("What came too late is charged in the next report.")
         )
     return await _page(visit, _LATE_PAGE, report_id, site_id, PartnerKind.DISTRIBUTOR)
+
+
+def _say_which(visit: Signed) -> None:
+    """Say in a text of the catalogue what of a change was refused."""
+    for name in TYPES:
+        if name in visit.form.errors:
+            visit.form.mistake(name, N_("No more can be taken back than was charged."))
 
 
 async def _adjust(visit: Signed, report_id: str, site_id: str, given: Adjustment) -> None:
@@ -122,5 +128,5 @@ async def _page(visit: Signed, template: str, report_id: str, site_id: str, *kin
     }
     return visit.page(
         template, row=row, facts=facts, types=TYPES, so_far=so_far, report_id=report_id, site_id=site_id,
-        once=visit.form.get(once.FIELD) or once.name(),
+        once=once.name(),
     )  # fmt: skip

@@ -1,10 +1,10 @@
 """Disputes: a line that an MSP holds to be wrong, what the distributor answers, what the vendor decides."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from starlette.responses import Response
 
 from license_api.console.flags import TYPES
@@ -20,6 +20,8 @@ from services.partners import PartnerKind, Right
 router = APIRouter(route_class=PageRoute)
 _ROWS = 50
 Counted = Annotated[int, Field(ge=0, le=COUNT_MAX)]
+# A text area may hold several lines; what is kept is one.
+Reason = Annotated[Name, BeforeValidator(lambda text: " ".join(str(text).split()))]
 
 
 class Claim(Message):
@@ -28,13 +30,19 @@ class Claim(Message):
     server: Counted
     workstation: Counted
     server_plus: Counted
-    reason: Name
+    reason: Reason
 
 
 class Answer(Message):
-    """Why it is granted or refused."""
+    """Why."""
 
-    reason: Name
+    reason: Reason
+
+
+class Decision(Answer):
+    """Whether it is granted, which is the button that was pressed, and why."""
+
+    granted: Literal["yes", "no"]
 
 
 @router.get("/disputes")
@@ -63,14 +71,14 @@ async def show_dispute(dispute_id: str, visit: SignedIn) -> Response:
 
 @router.post("/disputes/{dispute_id}")
 async def decide(dispute_id: str, visit: SignedIn) -> Response:
-    """Answer as the distributor, or decide as the vendor; `granted` is the button that was pressed."""
+    """Answer as the distributor, or decide as the vendor."""
     visit.require(Right.REPORTS_WRITE)
     visit.principal.one_of(PartnerKind.DISTRIBUTOR, PartnerKind.VENDOR)
     wanted = named("dispute", dispute_id)
     one = await reports.one_dispute(visit.db, visit.principal, wanted)
-    given, granted = visit.form.read(Answer), visit.form.get("granted") == "yes"
+    given = visit.form.read(Decision)
     if given is not None:
-        await visit.attempt(_decide(visit, one.dispute, granted, given.reason))
+        await visit.attempt(_decide(visit, one.dispute, given))
     if visit.form.right:
         return visit.go(f"/disputes/{dispute_id}", N_("Your answer is recorded, and the MSP has been told."))
     return await _show(visit, wanted)
@@ -109,11 +117,12 @@ async def dispute_line(report_id: str, site_id: str, visit: SignedIn) -> Respons
     return await _claim_page(visit, report_id, site_id)
 
 
-async def _decide(visit: Signed, row: Any, granted: bool, reason: str) -> None:
+async def _decide(visit: Signed, row: Any, given: Decision) -> None:
     by: reports.By = "vendor" if visit.principal.kind is PartnerKind.VENDOR else "distributor"
     actor, shown = visit.principal.actor, ids.show("dispute", row.id)
-    await reports.decide_dispute(visit.db, row, by, upheld=granted, reason=reason, actor=actor, now=visit.now)
-    after = {"granted": granted, "reason": reason}
+    granted = given.granted == "yes"
+    await reports.decide_dispute(visit.db, row, by, upheld=granted, reason=given.reason, actor=actor, now=visit.now)
+    after = {"granted": granted, "reason": given.reason}
     await partners.note(
         visit.db, visit.principal, "dispute.decided", shown, after=after, msp_id=row.msp_id, now=visit.now
     )

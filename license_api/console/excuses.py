@@ -36,9 +36,7 @@ async def excuse(site_id: str, visit: SignedIn) -> Response:
     asked = stretch_of(visit, named("site", site_id))
     said = N_("The stretch is excused: what was charged for it becomes a correction.")
     if asked is not None:
-        if await once.done_before(visit):
-            return visit.go(f"/excuses/{site_id}", said)
-        await visit.attempt(_excuse(visit, asked))
+        await once.attempt(visit, _excuse(visit, asked))
     if visit.form.right:
         return visit.go(f"/excuses/{site_id}", said)
     return await _page(visit, site_id)
@@ -100,7 +98,7 @@ async def _page(visit: Signed, site_id: str) -> Response:
     return visit.page(
         "excuses/list.html", rows=rows, withdrawn=withdrawn, key=key, site_id=site_id, may=may,
         who=await people(visit, [row.actor for row in rows]),
-        once=visit.form.get(once.FIELD) or once.name(),
+        once=once.name(),
     )  # fmt: skip
 
 

@@ -76,9 +76,7 @@ async def set_prices(visit: SignedIn) -> Response:
     given, tiers = visit.form.read(NewList), _tiers(visit)
     said = N_("The prices are set. What was stated before does not change.")
     if given is not None and visit.form.right:
-        if await once.done_before(visit):
-            return visit.go("/prices", said)
-        await visit.attempt(_set_prices(visit, own, named("msp", msp) if msp else None, given, tiers))
+        await once.attempt(visit, _set_prices(visit, own, named("msp", msp) if msp else None, given, tiers))
     if visit.form.right:
         return visit.go("/prices", said)
     return await _form_page(visit, msp, tiers, visit.form.get("currency"), visit.form.get("from_month"))
@@ -102,7 +100,11 @@ def _tiers(visit: Signed) -> dict[str, list[reports.Tier]]:
                 visit.form.mistake(f"{name}_price_{row}", N_("This is no price."))
             else:
                 found.setdefault(name, []).append(tier)
-    if not found:
+    for name, own in found.items():
+        begins = [tier.from_units for tier in own]
+        if 0 not in begins or len(set(begins)) < len(begins):
+            visit.form.mistake(f"{name}_price_0", N_("The tiers of a type begin at 0 and differ."))
+    if not found and visit.form.right:
         visit.form.mistake("server_price_0", N_("Please give a price at least for one type."))
     return found
 
@@ -170,5 +172,5 @@ async def _form_page(visit: Signed, msp: str, tiers: Mapping[str, Any], currency
     name = (await partners.one_msp(visit.db, visit.principal, named("msp", msp))).name if msp else None
     return visit.page(
         "prices/form.html", msp=msp, msp_name=name, tiers=tiers, currency=currency, from_month=month, types=TYPES,
-        rows=range(_TIERS), once=visit.form.get(once.FIELD) or once.name(), show_price=reports.show_price,
+        rows=range(_TIERS), once=once.name(), show_price=reports.show_price,
     )  # fmt: skip

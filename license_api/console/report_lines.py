@@ -43,14 +43,16 @@ async def show_line(report_id: str, site_id: str, visit: SignedIn) -> Response:
     found = await reports.shelf.opened(visit.db, visit.principal, wanted, visit.now)
     row, facts = found.row, line_in(found.document, site_id)
     evidence = await reports.evidence_of(visit.db, visit.principal, wanted, site)
-    before = await reports.shelf.month_before(visit.db, visit.principal, row.msp_id, row.starts_at)
-    cases = await reports.cases.dispute_cases(visit.db, visit.principal, visit.now, limit=200, report_id=wanted)
+    before = await reports.shelf.month_before(visit.db, visit.principal, row.msp_id, row.starts_at, [site])
+    cases = await reports.cases.dispute_cases(
+        visit.db, visit.principal, visit.now, limit=1, report_id=wanted, site_id=site
+    )
     later = await reports.shelf.later_of(visit.db, visit.principal, site, row.distributor_id, row.starts_at)
     return visit.page(
         "reports/line.html", row=row, report_id=report_id, msp_id=None,
-        case=next((one for one in cases if one.row.site_id == site), None), may=_may(visit, row),
+        case=next(iter(cases), None), may=_may(visit, row),
         dispute_within=reports.DISPUTE_WITHIN,
-        before=next((sum(one.charged) for one in before if one.site_id == site), None),
+        before=next((sum(one.charged) for one in before), None),
         **await explained(visit, site, facts, found.document, evidence.peaks, until=visit.now, later=later),
     )  # fmt: skip
 

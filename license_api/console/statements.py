@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from license_api.console import answers, once
+from license_api.console.disputes import Reason
 from license_api.console.flags import ORIGINS, TYPES, people
 from license_api.console.language import N_
 from license_api.console.route import PageRoute
@@ -37,7 +38,7 @@ class WrongPrice(Message):
     """A signed amount, and why."""
 
     amount: SumText
-    reason: Name
+    reason: Reason
 
 
 @router.get("")
@@ -117,9 +118,7 @@ async def correct_price(statement_id: str, msp_id: str, visit: SignedIn) -> Resp
     address, said = f"/statements/{statement_id}/msps/{msp_id}", N_("The next statement holds this correction.")
     given = _given(visit, WrongPrice, amount=visit.form.get("amount").replace(",", ".").replace("−", "-"))
     if given is not None:
-        if await once.done_before(visit):
-            return visit.go(address, said)
-        await visit.attempt(_correct(visit, statement_id, msp_id, given))
+        await once.attempt(visit, _correct(visit, statement_id, msp_id, given))
     if visit.form.right:
         return visit.go(address, said)
     return await _msp_page(visit, statement_id, msp_id)
@@ -170,7 +169,7 @@ async def _msp_page(visit: Signed, statement_id: str, msp_id: str) -> Response:
         corrections=corrections, types=TYPES, origins=ORIGINS, statement_id=statement_id, msp_id=msp_id, may=may,
         who=await people(visit, [one.actor for one in corrections]),
         contested=[line for line in found.document["contested"] if line["msp"] == stated["msp"]],
-        once=visit.form.get(once.FIELD) or once.name(), today=visit.now.astimezone(visit.zone).date().isoformat(),
+        once=once.name(), today=visit.now.astimezone(visit.zone).date().isoformat(),
     )  # fmt: skip
 
 

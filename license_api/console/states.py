@@ -59,7 +59,7 @@ STATES = {
     # Of a void.
     "void_asked": State(N_("To be answered"), "clock", "warn"),
     "void_granted": State(N_("Granted"), "check", "good"),
-    "void_refused": State(N_("Refused"), "cross", "quiet"),
+    "void_refused": State(N_("Not granted"), "cross", "quiet"),
     "void_too_late": State(N_("Closed unanswered"), "cross", "quiet"),
 }
 # What timelines tell, and who did it where it was no person.

@@ -91,14 +91,14 @@ async def show_line(msp_id: str, site_id: str, visit: SignedIn) -> Response:
     month, counted, evidence = await reports.line_so_far(visit.db, visit.principal, msp, site, visit.now)
     receipts = await reports.receipts_of(visit.db, [counted])
     document = reports.compose(reports.provisional_heading(month), [counted], (), receipts)
-    before = await reports.shelf.month_before(visit.db, visit.principal, msp, month.period.starts_at)
+    before = await reports.shelf.month_before(visit.db, visit.principal, msp, month.period.starts_at, [site])
     may = {"void"} if visit.principal.kind is PartnerKind.MSP and visit.may(Right.REPORTS_WRITE) else set()
     if visit.principal.kind is not PartnerKind.MSP and visit.may(Right.REPORTS_WRITE):
         may = {"excuse"}
     return visit.page(
         "reports/line.html", row=None, report_id=None, msp_id=msp_id, case=None, may=may,
         voids=await reports.cases.void_cases(visit.db, visit.principal, limit=20, site_id=site),
-        before=next((sum(one.charged) for one in before if one.site_id == site), None),
+        before=next((sum(one.charged) for one in before), None),
         **await explained(visit, site, document["lines"][0], document, evidence, until=visit.now),
     )  # fmt: skip
 
@@ -111,7 +111,7 @@ async def _show(visit: Signed, msp_id: UUID, asked: Asked) -> Response:
     whole = asked.whole or total <= _AT_ONCE
     found = await reports.outlook(visit.db, visit.principal, msp_id, visit.now, None if whole else some)
     starts_at = found.month.period.starts_at
-    before = await reports.shelf.month_before(visit.db, visit.principal, msp_id, starts_at)
+    before = await reports.shelf.month_before(visit.db, visit.principal, msp_id, starts_at, None if whole else some)
     history = await reports.shelf.month_by_month(visit.db, visit.principal, msp_id, starts_at)
     lines = _beside(found, before)
     values = (

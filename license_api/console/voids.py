@@ -1,30 +1,42 @@
 """Voids: a peak that was reported by mistake, which the MSP asks not to be charged before the month closes."""
 
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter
+from pydantic import AfterValidator
 from starlette.responses import Response
 
-from license_api.console.disputes import Answer
+from license_api.console.disputes import Decision, Reason
 from license_api.console.language import N_
 from license_api.console.route import PageRoute
 from license_api.console.visit import Signed, SignedIn
-from license_api.v1.fields import Message, Name
+from license_api.v1.fields import Message
 from license_api.v1.pages import cursor, named
 from services import ids, partners, reports
 from services.partners import PartnerKind, Right
 
 router = APIRouter(route_class=PageRoute)
 _ROWS = 50
+_YEARS = range(2000, 2200)
+
+
+def _check_year(at: datetime) -> datetime:
+    if at.year not in _YEARS:
+        raise ValueError("the year is out of range")
+    return at
+
+
+Local = Annotated[datetime, AfterValidator(_check_year)]
 
 
 class LocalStretch(Message):
     """A stretch by the wall clock of whoever asks, and why."""
 
-    from_at: datetime
-    until_at: datetime
-    reason: Name
+    from_at: Local
+    until_at: Local
+    reason: Reason
 
 
 @router.get("/voids")
@@ -47,13 +59,13 @@ async def show_void(void_id: str, visit: SignedIn) -> Response:
 
 @router.post("/voids/{void_id}")
 async def decide(void_id: str, visit: SignedIn) -> Response:
-    """Grant or refuse; `granted` is the button that was pressed."""
+    """Grant or refuse."""
     visit.require(Right.REPORTS_WRITE)
     visit.principal.one_of(PartnerKind.DISTRIBUTOR)
     wanted = named("void", void_id)
-    given, granted = visit.form.read(Answer), visit.form.get("granted") == "yes"
+    given = visit.form.read(Decision)
     if given is not None:
-        await visit.attempt(_decide(visit, wanted, granted, given.reason))
+        await visit.attempt(_decide(visit, wanted, given))
     if visit.form.right:
         return visit.go(f"/voids/{void_id}", N_("Your answer is recorded, and the MSP has been told."))
     return await _show(visit, wanted)
@@ -90,13 +102,13 @@ def stretch_of(visit: Signed, site_id: UUID) -> reports.Stretch | None:
     return reports.Stretch(site_id, start, end, given.reason)
 
 
-async def _decide(visit: Signed, void_id: UUID, granted: bool, reason: str) -> None:
-    distributor_id, actor = visit.principal.partner_id, visit.principal.actor
+async def _decide(visit: Signed, void_id: UUID, given: Decision) -> None:
+    distributor_id, actor, granted = visit.principal.partner_id, visit.principal.actor, given.granted == "yes"
     await reports.decide_void(
-        visit.db, distributor_id, void_id, granted=granted, reason=reason, actor=actor, now=visit.now
+        visit.db, distributor_id, void_id, granted=granted, reason=given.reason, actor=actor, now=visit.now
     )
     one = await reports.one_void(visit.db, visit.principal, void_id)
-    after, shown = {"granted": granted, "reason": reason}, ids.show("void", void_id)
+    after, shown = {"granted": granted, "reason": given.reason}, ids.show("void", void_id)
     await partners.note(
         visit.db, visit.principal, "void.decided", shown, after=after, msp_id=one.request.msp_id, now=visit.now
     )

@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, exists, func, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services import partners
@@ -299,7 +300,7 @@ async def _in_force(db: AsyncSession, distributor_ids: set[UUID], month: str) ->
     query = (
         select(PriceList.id)
         .where(PriceList.distributor_id.in_(distributor_ids), PriceList.from_month <= month)
-        .distinct(PriceList.distributor_id, PriceList.msp_id)
+        .ext(distinct_on(PriceList.distributor_id, PriceList.msp_id))
         .order_by(*order, PriceList.id.desc())
     )
     return set((await db.scalars(query)).all())

@@ -92,13 +92,16 @@ async def dispute_cases(
     limit: int,
     only_pending: bool = False,
     report_id: UUID | None = None,
+    site_id: UUID | None = None,
 ) -> list[DisputeCase]:
-    """Give a page of the caller's disputes, newest first: all, those to decide, or those of one report."""
+    """Give a page of the caller's disputes, newest first: all, those to decide, or those of one report or line."""
     query = _disputes(caller).order_by(Dispute.id.desc()).limit(limit)
     if after is not None:
         query = query.where(Dispute.id < after)
     if report_id is not None:
         query = query.where(Dispute.report_id == report_id)
+    if site_id is not None:
+        query = query.where(Dispute.site_id == site_id)
     return await _cases(db, query.where(pending(now)) if only_pending else query, now)
 
 

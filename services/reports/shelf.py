@@ -142,17 +142,14 @@ async def months(db: AsyncSession, caller: Principal) -> Sequence[str]:
 
 async def sums_of_month(db: AsyncSession, caller: Principal, month: str) -> tuple[int, Three, int]:
     """Give how many of the caller's reports a month has, what they charge by type, and their corrections' sum."""
-    own = partners.visible_chain(caller, Charge.msp_id, Charge.distributor_id)
-    theirs = and_(Charge.report_id == Report.id, Report.issued_at.is_not(None), own)
+    period = (Report.distributor_id == ClosedPeriod.distributor_id) & (Report.starts_at == ClosedPeriod.starts_at)
+    own = partners.visible_chain(caller, Report.msp_id, Report.distributor_id)
     query = (
         select(func.count(Report.id.distinct()), *_sums())
         .select_from(ClosedPeriod)
-        .join(
-            Report,
-            (Report.distributor_id == ClosedPeriod.distributor_id) & (Report.starts_at == ClosedPeriod.starts_at),
-        )
-        .join(Charge, theirs)
-        .where(ClosedPeriod.month == month)
+        .join(Report, period)
+        .outerjoin(Charge, Charge.report_id == Report.id)
+        .where(ClosedPeriod.month == month, Report.issued_at.is_not(None), own)
     )
     row: Any = (await db.execute(query)).one()
     return row[0], row[1:4], row[4]
@@ -174,13 +171,15 @@ async def opened(db: AsyncSession, caller: Principal, report_id: UUID, now: date
     return OpenedReport(shelved, json.loads(document or b"{}"), digest or b"", [StoredForm(*one) for one in forms])
 
 
-async def month_before(db: AsyncSession, caller: Principal, msp_id: UUID, starts_at: datetime) -> list[Before]:
-    """Give what an MSP's last report before an instant charged, site by site; empty if there was none."""
+async def month_before(
+    db: AsyncSession, caller: Principal, msp_id: UUID, starts_at: datetime, site_ids: Sequence[UUID] | None = None
+) -> list[Before]:
+    """Give what an MSP's last report before an instant charged, for all sites or some; empty if there was none."""
     last = _issued(caller, msp_id).where(Report.starts_at < starts_at).order_by(Report.starts_at.desc()).limit(1)
     report_id = await db.scalar(last)
     if report_id is None:
         return []
-    rows = await db.execute(
+    query = (
         select(Charge.site_id, ReportLine.name, *_TYPES)
         .join(
             ReportLine,
@@ -190,7 +189,9 @@ async def month_before(db: AsyncSession, caller: Principal, msp_id: UUID, starts
         )
         .where(Charge.report_id == report_id, Charge.origin == "report")
     )
-    return [Before(row[0], row[1], (row[2], row[3], row[4])) for row in rows]
+    if site_ids is not None:
+        query = query.where(Charge.site_id.in_(site_ids))
+    return [Before(row[0], row[1], (row[2], row[3], row[4])) for row in await db.execute(query)]
 
 
 async def month_by_month(db: AsyncSession, caller: Principal, msp_id: UUID, until: datetime) -> list[MonthSum]:
