@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import StringConstraints
+from pydantic import BeforeValidator
 from starlette.responses import Response
 
 from license_api.console import once
@@ -29,7 +29,7 @@ _ABOVE = (PartnerKind.DISTRIBUTOR, PartnerKind.VENDOR)
 class NewList(Message):
     """What a price list says beside its tiers."""
 
-    currency: Annotated[Currency, StringConstraints(to_upper=True)]
+    currency: Annotated[Currency, BeforeValidator(lambda text: str(text).upper())]
     from_month: Month
 
 

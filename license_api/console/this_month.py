@@ -107,7 +107,9 @@ async def _show(visit: Signed, msp_id: UUID, asked: Asked) -> Response:
     text, skip = asked.q.replace("\x00", "")[:200], (asked.page - 1) * _LINES
     count, some = await reports.sites_by_name(visit.db, msp_id, visit.now, text=text, skip=skip, limit=_LINES)
     # The figures of a site take half a millisecond: a large MSP's are added up when it asks for that.
-    total = (await reports.sites_by_name(visit.db, msp_id, visit.now, text="", skip=0, limit=0))[0]
+    total = count
+    if text:
+        total = (await reports.sites_by_name(visit.db, msp_id, visit.now, text="", skip=0, limit=0))[0]
     whole = asked.whole or total <= _AT_ONCE
     found = await reports.outlook(visit.db, visit.principal, msp_id, visit.now, None if whole else some)
     starts_at = found.month.period.starts_at

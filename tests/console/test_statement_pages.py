@@ -36,7 +36,7 @@ async def test_the_distributor_answers_a_dispute_and_records_the_invoice(
     assert await window.says("Accolta dal distributore" if italian else "Upheld by the distributor")
     await window.open("/statements")
     await page.get_by_role("link", name="Aprile 2026" if italian else "April 2026").click()
-    assert await window.says("139,50 €" if italian else "€139.50")
+    assert await window.says("139,50\N{NO-BREAK SPACE}€" if italian else "€139.50")
     await page.get_by_role("link", name="Adriatica IT", exact=True).click()
     assert await window.says("ABC1234")
     await page.get_by_label("Numero" if italian else "Number").fill("12/2026")
