@@ -51,7 +51,7 @@ async def _come_back(stand: Stand) -> tuple[_Return, int]:
     ids = [site.site_id for site in sites]
     now = stand.now()
     await connection.execute(_AWAY_SINCE, now - _AWAY, ids)
-    requests = [_request(site.bearer, site.body(stand.vault, now)) for site in sites]
+    requests = [site.request(stand.vault, now, "Connection: close\r\n") for site in sites]
     back = _Return()
     address = urlsplit(stand.url)
     begins = time.perf_counter() + 0.5
@@ -81,10 +81,3 @@ async def _come(host: str, port: int, at: float, request: bytes, back: _Return) 
     back.statuses[status] += 1
     if status == 200:
         back.states[json.loads(body)["state"]] += 1
-
-
-def _request(bearer: str, body: str) -> bytes:
-    return (
-        "POST /v1/heartbeats HTTP/1.1\r\nHost: bench\r\nConnection: close\r\nContent-Type: application/json\r\n"
-        f"Authorization: Bearer {bearer}\r\nContent-Length: {len(body)}\r\n\r\n{body}"
-    ).encode()

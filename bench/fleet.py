@@ -75,6 +75,14 @@ class Site:
             f'{{"server":{server},"workstation":{workstation},"server_plus":{server_plus}}}}}'
         )
 
+    def request(self, vault: Vault, sent_at: datetime, more: str = "") -> bytes:
+        """Its next, idle heartbeat as HTTP; `more` are further header lines."""
+        body = self.body(vault, sent_at)
+        return (
+            f"POST /v1/heartbeats HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n{more}"
+            f"Authorization: Bearer {self.bearer}\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+        ).encode()
+
 
 async def connect(database_url: str) -> Any:
     """Connect as asyncpg does, without SQLAlchemy."""

@@ -16,6 +16,7 @@ from uuid import UUID
 import httpx
 
 from bench import fleet, textbook
+from bench.cpu import cpu_seconds
 from bench.load import Load, NotMeasured, run_load, write_requests
 from ops.embedded.child import Child, spawn
 from ops.ground import Ground, lay_ground
@@ -76,14 +77,19 @@ class Stand:
         await connection.close()
         return sites
 
-    def load(self, path: str, *, seconds: float, expected: int, rate: float = 0, connections: int = 64) -> Load:
-        """Send idle heartbeats to a path; `expected` is more than can be answered in that time."""
+    def load(self, path: str, *, seconds: float, fresh: int = 0, rate: float = 0) -> Load:
+        """Send idle heartbeats to a path, `fresh` ones once each; without any, those of last time again."""
         requests = self.folder / "requests"
-        write_requests(requests, self.heartbeats(expected))
-        load = run_load(self.url, path, requests, seconds=seconds, rate=rate, connections=connections)
-        if load.requests > min(expected, self.sites):
-            raise NotMeasured(f"{path} answered {load.requests} of {expected}: it was given too few requests")
+        if fresh:
+            write_requests(requests, self.heartbeats(min(fresh, self.sites)))
+        load = run_load(self.url, path, requests, seconds=seconds, rate=rate)
+        if fresh and load.requests > min(fresh, self.sites):
+            raise NotMeasured(f"{path} answered {load.requests} of {fresh}: it was given too few requests")
         return load
+
+    def api_cpu(self) -> float:
+        """Give the CPU seconds that the API has spent."""
+        return cpu_seconds(self.api.pid) if self.api else 0.0
 
 
 @contextmanager

@@ -58,7 +58,7 @@ def _over_http(stand: Stand) -> tuple[int, int, int]:
     before, inserted = asyncio.run(_counters(stand))
     with Redis.from_url(stand.settings.redis_url) as valkey:
         commands = _commands(valkey)
-        load = stand.load("/v1/heartbeats", seconds=_SECONDS, expected=_SECONDS * 30_000)
+        load = stand.load("/v1/heartbeats", seconds=_SECONDS, fresh=_SECONDS * 20_000)
         _, inserted_now = asyncio.run(_counters(stand, before, load.requests))
         jobs = _commands(valkey) - commands - 1
     return load.requests, inserted_now - inserted, jobs

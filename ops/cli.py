@@ -1,6 +1,8 @@
 """The `tidemark` command."""
 
 import asyncio
+import gc
+import importlib
 import re
 import sys
 from collections.abc import Callable, Coroutine
@@ -47,6 +49,8 @@ app.add_typer(_ledger, name="ledger")
 app.add_typer(_msp, name="msp")
 app.add_typer(_policy, name="policy")
 app.add_typer(_users, name="users")
+_bench = typer.Typer(no_args_is_help=True, help="What it costs, from a checkout: bench/ is not in the image.")
+app.add_typer(_bench, name="bench")
 _ADDRESS = re.compile(r"[!-?A-~]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,63}")
 _Level = Annotated[
     str, typer.Argument(metavar="LEVEL", help="programme, or the id of a distributor, an MSP or a key as it is shown.")
@@ -62,6 +66,7 @@ def api(clock: _ClockFile = None) -> None:
     """Serve the License API."""
     settings = _ready_settings()
     made = create_app(settings, _clock(clock))
+    gc.freeze()  # what is made once is never garbage: looking through it for some would hold up heartbeats
     uvicorn.run(
         made,
         http=heartbeat_door.before(made),
@@ -271,6 +276,16 @@ def invite_admin(
     except Refusal as error:
         raise typer.BadParameter(str(error)) from error
     typer.echo(f"A letter goes to {email}. Its link, good once and for seven days:\n\n{link}")
+
+
+@_bench.command("fleet")
+def bench_fleet(
+    sites: Annotated[int, typer.Option(min=1, help="How many simulated sites.")] = 10_000,
+    interval: Annotated[int, typer.Option(min=10, help="Seconds between two heartbeats of a site.")] = 900,
+    seconds: Annotated[int, typer.Option(min=1, help="How long to hold them.")] = 60,
+) -> None:
+    """Hold simulated sites at their interval; prints latencies, CPU of each process, WAL and the growth of tables."""
+    importlib.import_module("bench.holding").hold_fleet(sites, interval, seconds, Console(highlight=False))
 
 
 def _ready_settings(*also: str) -> Settings:

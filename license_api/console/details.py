@@ -15,6 +15,7 @@ DETAILS = (
     N_("The ledger of this month is archived."),
     N_("The stretch must end after it begins."),
     N_("The tiers of a type begin at 0 and differ."),
+    N_("There is no such zone."),
     N_("The vendor's people must have a second factor."),
     N_("There is a second factor already; remove it first."),
     N_("There is no second factor yet; set it up first."),

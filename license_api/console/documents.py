@@ -59,8 +59,9 @@ async def publish(visit: SignedIn) -> Response:
 
 
 @router.get("/{document_id}")
-async def show_document(document_id: str, visit: Visitor) -> Response:
-    """For anybody, in the reader's language: a company reads it before it registers."""
+async def show_document(document_id: str, visit: Visitor, read: str = "") -> Response:
+    """For anybody: a company reads it before it registers. In the browser's language, or in the one asked for."""
     row = await partners.one_document(visit.db, named("document", document_id))
-    text = row.text_en if visit.language == "en" else row.text_it
-    return visit.page("documents/document.html", row=row, text=text)
+    tongue = read if read in ("it", "en") else visit.language
+    text = row.text_en if tongue == "en" else row.text_it
+    return visit.page("documents/document.html", row=row, text=text, tongue=tongue)

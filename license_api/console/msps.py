@@ -86,7 +86,8 @@ async def change_msp(msp_id: str, visit: SignedIn) -> Response:
             await visit.attempt(partners.change_msp(visit.db, visit.principal, msp, values, visit.now))
         if visit.form.right:
             return visit.go(f"{_HERE}/{msp_id}", N_("The change is made."))
-    return await _page(visit, one)
+    # Read again: what a refused change had touched is expired.
+    return await _page(visit, await _one(visit, msp_id))
 
 
 @router.get("/{msp_id}/suspend")
@@ -154,8 +155,7 @@ async def move(msp_id: str, visit: SignedIn) -> Response:
     _vendor(visit)
     one, wanted = await _one(visit, msp_id), visit.form.read(Move)
     if wanted is not None and await visit.confirmed(Right.PEOPLE_ADMIN):
-        present = await partners.one_distributor(visit.db, visit.principal, one.distributor_id)
-        at = usage.period_containing(present.zone, visit.now).ends_at
+        at = usage.period_at(await partners.zones_of(visit.db, one.distributor_id), visit.now).ends_at
         to = named("distributor", wanted.distributor_id)
         moving = partners.move_msp(visit.db, visit.principal, one.msp.id, distributor_id=to, at=at, now=visit.now)
         await visit.attempt(moving)
@@ -254,7 +254,11 @@ async def _page(visit: Signed, one: Enrolled) -> Response:
 
 async def _move_page(visit: Signed, one: Enrolled) -> Response:
     rows = await partners.distributors(visit.db, visit.principal, after=None, limit=500)
-    return visit.page("partners/move.html", one=one, distributors=[row for row in rows if row.id != one.distributor_id])
+    return visit.page(
+        "partners/move.html",
+        one=one,
+        distributors=[row for row in rows if row.id != one.distributor_id and row.closed_at is None],
+    )
 
 
 def _asked(one: Enrolled, title: str, label: str, reason: str, *consequences: str) -> Ask:

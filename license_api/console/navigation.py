@@ -87,7 +87,8 @@ def menu(visit: "Visit") -> list[Group]:
 
 def is_here(path: str, room: Room) -> bool:
     """Tell whether a page lies in a room."""
-    return path == room.path or (room.path != "/" and path.startswith(room.path + "/"))
+    base = room.path.removesuffix("/own")
+    return path == room.path or (base != "/" and path.startswith(base + "/"))
 
 
 def _open(visit: "Visit", room: Room) -> bool:

@@ -138,7 +138,7 @@ async def approve(registration_id: str, visit: SignedIn) -> Response:
         msp = await visit.attempt(approving)
         if msp is not None:
             return visit.go(f"/msps/{ids.show('msp', msp.id)}", N_("Approved: the contact is invited by letter."))
-    return await _page(visit, row)
+    return await _page(visit, await _one(visit, registration_id))
 
 
 @router.get(_HERE + "/{registration_id}/reject")

@@ -6,14 +6,15 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from license_api.deps import CALLER_REFUSALS, Caller, Db, Now
+from license_api.once import Once, OnceRoute
 from license_api.problems import described
 from license_api.v1.fields import Instant, Message, Note, Said
 from license_api.v1.pages import named
 from services import keys, sites
 from services.errors import Absent, Invalid
-from services.partners import Right, WrongPartner
+from services.partners import IdempotencyKeyReused, Right, WrongPartner
 
-router = APIRouter(tags=["sites"])
+router = APIRouter(tags=["sites"], route_class=OnceRoute)
 _Flag = Literal["clone_suspected", "implausible"]
 
 
@@ -72,7 +73,8 @@ async def list_flags(site_id: str, caller: Caller, db: Db) -> Flags:
     "/v1/sites/{site_id}/flags/{flag}/dismissal",
     operation_id="takeFlagDown",
     summary="Take a flag down",
-    responses=described(Absent, Invalid, WrongPartner, *CALLER_REFUSALS),
+    dependencies=[Once],
+    responses=described(Absent, IdempotencyKeyReused, Invalid, WrongPartner, *CALLER_REFUSALS),
 )
 async def take_down(site_id: str, flag: _Flag, body: TakenDown, caller: Caller, db: Db, now: Now) -> FlagShown:
     """A suspected clone by the MSP or those above it, what is implausible by those above it. If it is seen again the

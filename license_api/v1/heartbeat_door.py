@@ -7,9 +7,10 @@ the two cannot differ in what they refuse. A server that does not know the door 
 """
 
 import asyncio
-import secrets
 from collections.abc import Callable
-from functools import partial
+from datetime import datetime
+from functools import lru_cache, partial
+from random import getrandbits
 from typing import Any
 
 import structlog
@@ -35,7 +36,7 @@ _LENGTH_DIGITS = len(str(BODY_BYTES_MAX))
 _read = HeartbeatRequest.__pydantic_validator__.validate_json
 _to_json = HeartbeatAnswer.__pydantic_serializer__.to_json
 _USUAL = (
-    b'{"state":"%b","sequence":%d,"echo":"%b","through":%d,"receipt":"%b","server_time":"%bZ",'
+    b'{"state":"%b","sequence":%d,"echo":"%b","through":%d,"receipt":"%b","server_time":"%b",'
     b'"next_heartbeat_seconds":%d,"notices":[],"commands":[]}'
 )
 _log = structlog.get_logger()
@@ -150,7 +151,7 @@ def _address(scope: Any, service: Service) -> str | None:
 
 
 def _response(outcome: Outcome, common: bytes) -> bytes:
-    request_id = secrets.token_hex(8)
+    request_id = f"{getrandbits(64):016x}"
     if isinstance(outcome, Exception):
         problem = _problem(outcome, request_id)
         problem.headers["X-Request-Id"] = request_id
@@ -173,9 +174,14 @@ def _write(answer: Answer) -> bytes:
         answer.echo.encode(),
         answer.through,
         answer.receipt.hex().encode(),
-        answer.server_time.isoformat()[:-6].encode(),
+        _instant(answer.server_time),
         answer.next_heartbeat_seconds,
     )
+
+
+@lru_cache(maxsize=4)  # all of a batch have the same
+def _instant(at: datetime) -> bytes:
+    return at.isoformat().replace("+00:00", "Z").encode()
 
 
 def _problem(error: Exception, request_id: str) -> Response:

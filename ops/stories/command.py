@@ -10,7 +10,7 @@ from rich.console import Console
 
 from ops.ground import lay_ground
 from ops.stack import Stack, start_stack
-from ops.stories import clone, ladder, outage, restore
+from ops.stories import clone, ladder, november, outage, restore
 from ops.stories.screen import Screen
 from ops.stories.stage import Stage, opens_at, set_stage
 
@@ -29,6 +29,7 @@ STORIES = {
     "restore": Story(restore.TITLE, restore.QUESTION, restore.MORAL, restore.play),
     "ladder": Story(ladder.TITLE, ladder.QUESTION, ladder.MORAL, ladder.play),
     "outage": Story(outage.TITLE, outage.QUESTION, outage.MORAL, outage.play),
+    "november": Story(november.TITLE, november.QUESTION, november.MORAL, november.play),
 }
 
 

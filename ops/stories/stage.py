@@ -20,8 +20,8 @@ from ops.replay.rig import Due
 from ops.stack import Stack
 from ops.stories.machine import Machine, Wire
 from ops.stories.screen import ZONE, Screen
-from report_worker.main import DELIVERY, SHORT, Bell
-from services import partners, sites
+from report_worker.main import DELIVERY, REPORTS, SHORT, Bell
+from services import partners, reports, sites
 from services.clock import SharedClock
 from services.db import Sessions, make_engine, make_sessions
 from services.delivery import Letter
@@ -44,6 +44,8 @@ class Stage:
     folder: Path
     sweeping: Due
     posting: Due
+    closing: Due
+    closes: bool = False
     machines: list[Machine] = field(default_factory=list)
     read: set[str] = field(default_factory=set)
 
@@ -61,10 +63,13 @@ class Stage:
         return machine
 
     async def pass_time(self, *, pulsing: bool = True, **length: float) -> None:
-        """Let time pass hour by hour; machines that are on send their heartbeats, the worker does what is due."""
-        until = self.clock() + timedelta(**length)
+        """Let a length of time pass, hour by hour."""
+        await self.until(self.clock() + timedelta(**length), pulsing=pulsing)
+
+    async def until(self, until: datetime, *, pulsing: bool = True, step: timedelta = _STEP) -> None:
+        """Let time pass by steps; machines that are on send their heartbeats, the worker does what is due."""
         while (before := self.clock()) < until:
-            now = min(before + _STEP, until)
+            now = min(before + step, until)
             if pulsing:
                 async with self.sessions.begin() as db:
                     await sites.pulse(db, now, up_since=before)
@@ -72,6 +77,8 @@ class Stage:
             for machine in self.machines:
                 await machine.live()
             await self.sweeping.do(now)
+            if self.closes:
+                await self.closing.do(now)
             await self.posting.do(now)
 
     async def view(self, name: str) -> dict[str, Any]:
@@ -121,7 +128,8 @@ async def set_stage(stack: Stack, screen: Screen, folder: Path) -> AsyncIterator
     ):
         sweeping = Due(sessions, bell, SHORT, "sweep", sites.next_timer_at, look_again=_STEP)
         posting = Due(sessions, bell, DELIVERY, "send_letters", _next_letter_at, look_again=_STEP)
-        stage = Stage(stack, stack.clock, screen, sessions, http, folder, sweeping, posting)
+        closing = Due(sessions, bell, REPORTS, "close_periods", reports.next_close_at)
+        stage = Stage(stack, stack.clock, screen, sessions, http, folder, sweeping, posting, closing)
         try:
             yield stage
         finally:

@@ -32,7 +32,8 @@ def visible_msp(principal: Principal, msp_id: _Column) -> ColumnElement[bool]:
         return true()
     if principal.kind is PartnerKind.MSP:
         return msp_id == principal.partner_id
-    return exists().where(MspTenure.msp_id == msp_id, MspTenure.distributor_id == principal.partner_id)
+    held = aliased(MspTenure)  # as in `_tenure`
+    return exists().where(held.msp_id == msp_id, held.distributor_id == principal.partner_id)
 
 
 def visible_chain(principal: Principal, msp_id: Any, distributor_id: Any) -> ColumnElement[bool]:

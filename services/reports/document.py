@@ -106,6 +106,7 @@ def _line(one: Counted, receipts: Receipts) -> dict[str, Any]:
         "coverage_percent": _percent(row.covered_seconds, row.span_seconds),
         "gaps": [[_utc(start), _utc(end)] for start, end in row.gaps],
         "flags": list(one.flags),
+        "standalones": one.recount.standalones,
         "not_charged": [
             {
                 "kind": out.kind,

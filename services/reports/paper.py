@@ -157,7 +157,7 @@ def _line(line: Mapping[str, Any], zone: str, language: Language) -> dict[str, A
         "coverage": f"{decimal(line['coverage_percent'], language)} %",
         "days": days,
         "most": max((day for day in days if day is not None), default=0),
-        "notes": in_words(line["flags"], language),
+        "notes": _notes(line, language),
         "gaps": _gaps(line, zone, language),
     }
 
@@ -181,6 +181,13 @@ def _peak(peak: Mapping[str, Any] | None, charged: int | None, zone: str, langua
     if charged is not None and charged != peak["peak"]:
         under.append(f"{words['charged_here']} {whole(charged, language)}")
     return {"value": whole(peak["peak"], language), "at": "\n".join(under)}
+
+
+def _notes(line: Mapping[str, Any], language: Language) -> str:
+    marks = [in_words(line["flags"], language)] if line["flags"] else []
+    if line["standalones"]:
+        marks.append(f"{line['standalones']} {WORDS[language]['standalones']}")
+    return ", ".join(marks)
 
 
 def _gaps(line: Mapping[str, Any], zone: str, language: Language) -> str:

@@ -103,10 +103,10 @@ def sheet(document: Document, language: Language) -> dict[str, Any]:
         "author": distributor["name"],
         "heading": words["statement"],
         "subheading": f"{month[0].upper()}{month[1:]} · {words['statement_subtitle']}",
-        "from": [distributor["name"], *(distributor[name] for name in contact if distributor[name])],
+        "from": list(dict.fromkeys(distributor[name] for name in ("name", *contact) if distributor[name])),
         "facts": [
             {"label": words["number"], "value": document["statement"]},
-            {"label": words["period"], "value": f"{bounds[0]} - {bounds[1]}"},
+            {"label": words["period"], "value": f"{bounds[0]} – {bounds[1]} ({words['excluded']})"},
             {"label": words["zone"], "value": zone},
             {"label": words["issued"], "value": local_time(document["issued_at"], zone, language)},
         ],

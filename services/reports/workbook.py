@@ -85,6 +85,7 @@ def _lines(book: Workbook, document: Document, language: Language) -> None:
         (words["coverage"], 11),
         (words["activated"], 19),
         (words["flags"], 40),
+        (words["standalones"], 12),
         (words["gaps"], 50),
     ]
     rows = [_line(book, line, document["period"]["zone"], language) for line in document["lines"]]
@@ -115,6 +116,7 @@ def _line(book: Workbook, line: Mapping[str, Any], zone: str, language: Language
         (float(line["coverage_percent"]) / 100, book.percent),
         wall_clock(line["activated_at"], zone),
         in_words(line["flags"], language),
+        line["standalones"],
         "; ".join(" / ".join(gap) for gap in line["gaps"]),
     ]
 

@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import exists, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -119,6 +119,10 @@ async def heading_of(db: AsyncSession, closed: ClosedPeriod, report: Report) -> 
 
 async def corrections_in(db: AsyncSession, report_id: UUID) -> list[Correction]:
     """Give the signed lines that a report holds for earlier periods, in a stable order."""
+    held = (Charge.report_id == report_id, Charge.origin != "report")
+    # Most reports hold none, and are not to pay for a plan that reads all lines of the period.
+    if not await db.scalar(select(exists().where(*held))):
+        return []
     rows = await db.execute(
         select(Charge, ReportLine.name, ClosedPeriod.month, Report.number)
         .join(
@@ -137,7 +141,7 @@ async def corrections_in(db: AsyncSession, report_id: UUID) -> list[Correction]:
             & (Report.starts_at == Charge.starts_at)
             & (Report.msp_id == Charge.msp_id),
         )
-        .where(Charge.report_id == report_id, Charge.origin != "report")
+        .where(*held)
         .order_by(Charge.starts_at, ReportLine.name, Charge.site_id, Charge.origin, Charge.id)
     )
     return [

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, exists, select, tuple_, update
+from sqlalchemy import ColumnElement, delete, exists, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -35,7 +35,8 @@ async def lock(db: AsyncSession, site_id: UUID) -> Key:
 
 
 async def lock_lines_of(db: AsyncSession, site_id: UUID) -> list[Line]:
-    """Lock all lines of a site, in the order of their ids."""
+    """Lock all lines of a site, in the order of their ids, and let nobody else who does so add one meanwhile."""
+    await db.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"site {site_id}", 0))))
     found = await db.scalars(
         select(Line)
         .where(Line.site_id == site_id)

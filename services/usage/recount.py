@@ -81,6 +81,7 @@ class Recount:
     outside: Three
     last_known: Three | None
     counted: list[Maker]
+    standalones: int = 0
 
 
 @dataclass(slots=True)
@@ -107,7 +108,7 @@ def recount(
     """Count one site again over `[from_at, until_at)`.
 
     `days` are the first instants of the period's days. `outside` is the peak of each type outside the excluded
-    stretches: what may be charged.
+    stretches: what may be charged. `standalones` is how many of them counted at any time.
     """
     pieces = [list(_pieces(line, from_at, until_at)) for line in lines]
     instants = {piece.start for own in pieces for piece in own}
@@ -124,6 +125,7 @@ def recount(
         counted=[
             Maker(one.installation_id, one.line, max(said.n for said in one.entries)) for one in lines if one.entries
         ],
+        standalones=len({piece.line.installation_id for own in pieces for piece in own if not piece.line.manages}),
     )
 
 

@@ -31,8 +31,6 @@ class Line(Row):
     told_state: Mapped[str]
     heartbeat_seconds: Mapped[int]
     disable_after_seconds: Mapped[int]
-    sequence: Mapped[int] = mapped_column(BigInteger)
-    nonce: Mapped[bytes | None]
     through: Mapped[int] = mapped_column(BigInteger)
     receipt: Mapped[bytes]
     said_more: Mapped[bool]
@@ -40,9 +38,6 @@ class Line(Row):
     server: Mapped[int | None]
     workstation: Mapped[int | None]
     server_plus: Mapped[int | None]
-    # Server time of the last answer; the instant up to which usage is known; the instant of the last entry.
-    last_contact_at: Mapped[datetime]
-    known_until_at: Mapped[datetime | None]
     last_entry_at: Mapped[datetime]
     renew_lease_at: Mapped[datetime]
     # The backups as told last: four int32 in one value, for an idle heartbeat to compare.
@@ -61,6 +56,12 @@ class Line(Row):
     opened_at: Mapped[datetime | None]
     # The nonce of the last resume that it took: a late duplicate of it opens no further line.
     resumed_nonce: Mapped[bytes | None]
+    # What an idle heartbeat changes, together and last, which halves its WAL: the last request, when it was answered
+    # (server time), and the instant up to which usage is known.
+    sequence: Mapped[int] = mapped_column(BigInteger)
+    last_contact_at: Mapped[datetime]
+    known_until_at: Mapped[datetime | None]
+    nonce: Mapped[bytes | None]
 
     __table_args__ = ({"postgresql_with": {"fillfactor": "50"}},)
 

@@ -31,7 +31,7 @@ async def test_a_password_is_changed_with_the_old_one_and_other_sessions_end(
     user = await with_password(world, pages)
     other = await pages_of(app, world, user)
     wrong = await pages.post("/account/password", old="nonsense nonsense", password=NEW_PASSWORD, again=NEW_PASSWORD)
-    assert wrong.status_code == 401
+    assert wrong.status_code == 422
     differs = await pages.post("/account/password", old=PASSWORD, password=NEW_PASSWORD, again="another one entirely")
     assert "This is not the same as above." in text_of(differs)
     right = await pages.post("/account/password", old=PASSWORD, password=NEW_PASSWORD, again=NEW_PASSWORD)

@@ -34,16 +34,14 @@ async def test_the_programme_and_its_bounds_are_the_vendor_s(world: World, as_so
     await pages.post("/policies/programme/all", warn_after_seconds="12", act="save")
     assert "12 hours set here" in text_of(await pages.get("/policies/programme/all"))
     assert (await pages.get("/policies/bounds")).status_code == 200
-    for kind in (PartnerKind.MSP, PartnerKind.DISTRIBUTOR):
-        other = await as_somebody(kind)
+    msp, distributor = await as_somebody(), await as_somebody(PartnerKind.DISTRIBUTOR)
+    for other in (msp, distributor):
         assert "Set here" not in text_of(await other.get("/policies/programme/all"))
         assert (await other.get("/policies/bounds")).status_code == 403
         assert (await other.post("/policies/programme/all", warn_after_seconds="1", act="save")).status_code >= 400
     key = (await world.key()).key
-    msp = await as_somebody()
     here = f"/policies/key/{ids.show('key', key.id)}"
     await msp.post(here, standalone_seats="9", act="save")
     assert "9 a key set here" in text_of(await msp.get(here))
-    stranger = await as_somebody(PartnerKind.DISTRIBUTOR)
-    assert (await stranger.get(here)).status_code == 200
+    assert (await distributor.get(here)).status_code == 200
     assert (await msp.get("/policies/nothing/x")).status_code == 404

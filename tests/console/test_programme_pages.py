@@ -96,15 +96,14 @@ async def test_a_rejection_gives_its_reason_in_the_letter(
 
 
 async def test_only_the_vendor_has_the_rooms_of_the_vendor(world: World, as_somebody: Somebody) -> None:
+    other = await world.another_distributor("Altro")
+    stranger = await world.another_msp("Estranea", other)
     for kind in (PartnerKind.MSP, PartnerKind.DISTRIBUTOR):
         pages = await as_somebody(kind)
         for path in ("/registrations", "/distributors", "/held", "/documents/new", "/distributors/new"):
             assert (await pages.get(path)).status_code == 403, (kind, path)
         answer = await pages.post("/documents", kind="terms", version="1", text_it="a", text_en="b")
         assert answer.status_code == 403
-    other = await world.another_distributor("Altro")
-    stranger = await world.another_msp("Estranea", other)
-    pages = await as_somebody(PartnerKind.DISTRIBUTOR)
     assert "Estranea" not in text_of(await pages.get("/msps"))
     for path in ("", "/suspend", "/resume"):
         assert (await pages.get(f"/msps/{ids.show('msp', stranger.id)}{path}")).status_code == 404
@@ -162,6 +161,9 @@ async def test_a_distributor_is_appointed_for_countries_that_are_nobody_s(world:
     assert "ES, PT" in text_of(await pages.get(here))
     taken = await pages.post("/distributors", name="Lusitania", zone="Europe/Lisbon", territory="PT", language="en")
     assert "Another distributor has one of these countries." in text_of(taken)
+    await world.another_distributor("Distribution")
+    named = await pages.post(here, name="Distribution", territory="ES", email="x@iberia.example", language="en")
+    assert "Another partner has this name." in text_of(named)
     await pages.post(here, name="Iberia", territory="ES", email="x@iberia.example", language="en")
     assert "x@iberia.example" in (await pages.get("/distributors")).text
 
@@ -252,3 +254,22 @@ async def test_a_company_registers_is_approved_and_signs_in(
     await page.get_by_label("Password").fill(PASSWORD)
     await page.get_by_role("button", name="Accedi").click()
     assert await window.says("Brenta Servizi S.r.l.")
+
+
+async def test_the_vendor_changes_a_distributor_s_zone_and_closes_it(world: World, as_somebody: Somebody) -> None:
+    other = await world.another_distributor("Altro")
+    pages = await as_somebody(PartnerKind.VENDOR)
+    here = f"/distributors/{ids.show('distributor', world.distributor.id)}"
+    unknown = await pages.post(f"{here}/zone", zone="Europe/Roma")
+    assert unknown.status_code == 422
+    await pages.post(f"{here}/zone", zone="Europe/Lisbon")
+    page = text_of(await pages.get(here))
+    assert "Europe/Rome → Europe/Lisbon" in page
+    assert "Europe/Rome" in text_of(await pages.get("/distributors"))
+    no_reason = await pages.post(f"{here}/close", to=ids.show("distributor", other.id))
+    assert no_reason.status_code == 422
+    await pages.post(f"{here}/close", to=ids.show("distributor", other.id), reason="It retires.")
+    assert "Closed on" in text_of(await pages.get(here))
+    assert "It is closed, or closes at the end of its month." in text_of(await pages.get(f"{here}/close"))
+    member = await as_somebody(PartnerKind.VENDOR, Role.MEMBER)
+    assert (await member.get(f"{here}/close")).status_code == 403

@@ -138,6 +138,23 @@ async def test_a_key_of_an_msp_that_is_not_approved_is_403(client: httpx.AsyncCl
     problem(await client.post(URL, json=Machine(code).activation_body()), 403, "msp_not_approved")
 
 
+async def test_a_standalone_beyond_the_seats_is_409(client: httpx.AsyncClient, world: World) -> None:
+    await world.policy(standalone_seats=1)
+    code = (await world.key()).code
+    answers = [await client.post(URL, json=Machine(code).activation_body(product="server_plus")) for _ in range(2)]
+    assert answers[0].status_code == 201
+    problem(answers[1], 409, "seats_exhausted")
+
+
+async def test_an_installation_that_holds_another_key_is_bound_to_both(client: httpx.AsyncClient, world: World) -> None:
+    machine = await world.activated()
+    second = machine.image()
+    second.license_key = (await world.key("Officine Ferri")).code
+    answer = await client.post(URL, json=second.activation_body())
+    assert (answer.status_code, answer.json()["installation_id"]) == (201, str(machine.installation_id))
+    assert answer.json()["site_id"] != ids.show("site", machine.site_id)
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -161,23 +178,6 @@ async def test_a_key_of_an_msp_that_is_not_approved_is_403(client: httpx.AsyncCl
         ("surprise", True),
     ],
 )
-async def test_a_standalone_beyond_the_seats_is_409(client: httpx.AsyncClient, world: World) -> None:
-    await world.policy(standalone_seats=1)
-    code = (await world.key()).code
-    answers = [await client.post(URL, json=Machine(code).activation_body(product="server_plus")) for _ in range(2)]
-    assert answers[0].status_code == 201
-    problem(answers[1], 409, "seats_exhausted")
-
-
-async def test_an_installation_that_holds_another_key_is_bound_to_both(client: httpx.AsyncClient, world: World) -> None:
-    machine = await world.activated()
-    second = machine.image()
-    second.license_key = (await world.key("Officine Ferri")).code
-    answer = await client.post(URL, json=second.activation_body())
-    assert (answer.status_code, answer.json()["installation_id"]) == (201, str(machine.installation_id))
-    assert answer.json()["site_id"] != ids.show("site", machine.site_id)
-
-
 async def test_bad_input_is_422_with_a_pointer_and_binds_nothing(
     client: httpx.AsyncClient, world: World, field: str, value: Any
 ) -> None:

@@ -1,5 +1,6 @@
 """A request is committed before it is answered: if the commit fails the caller never sees success."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -82,6 +83,24 @@ async def test_a_heartbeat_that_cannot_be_committed_is_not_answered_200(
     assert await _count(world, UsageEntry) == 0
     again = await client.post("/v1/heartbeats", json=body, headers=machine.headers)
     assert (again.status_code, again.json()["through"]) == (200, 1)
+
+
+async def test_a_commit_that_fails_is_503_to_exactly_those_in_it(
+    client: httpx.AsyncClient, world: World, owner: AsyncEngine
+) -> None:
+    idle, one, two = [await world.running((1, 0, 0), name) for name in ("idle", "one", "two")]
+    now = world.clock.advance(minutes=15)
+    bodies = [(idle, idle.body(now, (1, 0, 0))), (one, one.body(now, (2, 0, 0))), (two, two.body(now, (3, 0, 0)))]
+
+    async def send() -> list[int]:
+        sending = [client.post("/v1/heartbeats", json=body, headers=machine.headers) for machine, body in bodies]
+        return [answer.status_code for answer in await asyncio.gather(*sending)]
+
+    async with refusing(owner):
+        assert await send() == [200, 503, 503]
+    assert await _count(world, UsageEntry) == 3
+    assert await send() == [200, 200, 200]  # the first is a repeat
+    assert await _count(world, UsageEntry) == 5
 
 
 async def test_a_failure_of_our_own_is_500_says_nothing_of_it_and_leaves_nothing(

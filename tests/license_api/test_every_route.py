@@ -363,7 +363,7 @@ def filled(path: str, known: Mapping[str, str]) -> str:
         path = path.replace("{" + f"{name}_id" + "}", known.get(f"{name}_id", f"{name}_{_ABSENT}"))
     path = path.replace("{installation_id}", "00000000-0000-4000-8000-000000000000")
     path = path.replace("{flag}", "clone_suspected")
-    return path.replace("{form}", "json").replace("{move_id}", f"move_{_ABSENT}")
+    return path.replace("{form}", "json").replace("{move_id}", known.get("move_id", f"move_{_ABSENT}"))
 
 
 async def build_chain(world: World, name: str) -> Chain:

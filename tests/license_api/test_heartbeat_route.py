@@ -116,6 +116,23 @@ async def test_a_broken_line_is_409_with_through_and_receipt_and_no_echo(
     assert "echo" not in said
 
 
+async def test_one_that_comes_far_too_early_is_429_with_retry_after_and_harmless_to_liveness(
+    client: httpx.AsyncClient, app: FastAPI, world: World
+) -> None:
+    service: Service = app.state.service
+    machine = await world.running((1, 0, 0))
+    service.desk.pace.early_allowed = 0
+    early = await client.post(URL, json=machine.body(world.clock(), (2, 0, 0)), headers=machine.headers)
+    problem(early, 429, "too_early")
+    assert 450 < int(early.headers["retry-after"]) <= 1350
+    await world.pass_time(minutes=15)
+    again = machine.body(world.clock(), (2, 0, 0))
+    answer = await client.post(URL, json=again, headers=machine.headers)
+    assert (answer.status_code, answer.json()["sequence"]) == (200, 2)
+    repeat = await client.post(URL, json=again, headers=machine.headers)
+    assert (repeat.status_code, repeat.json()["echo"]) == (200, answer.json()["echo"])
+
+
 async def test_another_deployed_than_the_last_change_is_422_at_deployed(
     client: httpx.AsyncClient, world: World, machine: Machine
 ) -> None:
@@ -140,23 +157,6 @@ async def test_another_deployed_than_the_last_change_is_422_at_deployed(
         "Bearer tdm_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
     ],
 )
-async def test_one_that_comes_far_too_early_is_429_with_retry_after_and_harmless_to_liveness(
-    client: httpx.AsyncClient, app: FastAPI, world: World
-) -> None:
-    service: Service = app.state.service
-    machine = await world.running((1, 0, 0))
-    service.desk.pace.early_allowed = 0
-    early = await client.post(URL, json=machine.body(world.clock(), (2, 0, 0)), headers=machine.headers)
-    problem(early, 429, "too_early")
-    assert 450 < int(early.headers["retry-after"]) <= 1350
-    await world.pass_time(minutes=15)
-    again = machine.body(world.clock(), (2, 0, 0))
-    answer = await client.post(URL, json=again, headers=machine.headers)
-    assert (answer.status_code, answer.json()["sequence"]) == (200, 2)
-    repeat = await client.post(URL, json=again, headers=machine.headers)
-    assert (repeat.status_code, repeat.json()["echo"]) == (200, answer.json()["echo"])
-
-
 async def test_a_wrong_or_missing_credential_is_401_and_nothing_is_stored(
     client: httpx.AsyncClient, world: World, machine: Machine, authorization: str | None
 ) -> None:

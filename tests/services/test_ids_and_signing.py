@@ -1,9 +1,12 @@
 """Ids sort by time and are read strictly; what is sealed opens only where it belongs."""
 
+import hmac
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,6 +61,12 @@ def test_a_sealed_secret_opens_only_in_the_row_it_was_sealed_for() -> None:
 def test_each_use_of_the_master_secret_has_a_key_of_its_own() -> None:
     vault = Vault("m" * 32)
     assert vault.finding_hash("text")[:16] != vault.mac(b"text")
+
+
+def test_the_mac_is_hmac_sha_256() -> None:
+    key = HKDF(SHA256(), 32, salt=None, info=b"tidemark/mac").derive(b"m" * 32)
+    for message in (b"", b"text", b"x" * 1000):
+        assert Vault("m" * 32).mac(message, 32) == hmac.digest(key, message, "sha256")
 
 
 def test_a_short_master_secret_is_refused() -> None:

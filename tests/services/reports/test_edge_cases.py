@@ -215,3 +215,4 @@ async def test_a_standalone_that_is_listed_and_unlisted_is_counted_once_at_every
     await world.beat(alone, (0, 0, 1))
     march, april = await close_line(world, APRIL), await close_line(world, MAY)
     assert (march["server_plus"]["peak"], april["server_plus"]["peak"]) == (1, 1)
+    assert (march["standalones"], april["standalones"]) == (1, 1)

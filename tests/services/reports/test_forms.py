@@ -245,6 +245,22 @@ def test_the_pdf_is_tagged_numbered_and_in_its_language(language: Language) -> N
         assert expected in text
 
 
+def test_a_page_shows_gaps_state_what_is_charged_where_it_differs_and_the_sum_of_the_corrections() -> None:
+    void = Excluded("void", PEAK_AT, END, "un errore", "anna@distribuzione.example")
+    lines = [counted(), counted(excluded=(void,)), counted(known=False, flags=["no_data"])]
+    page = sheet(compose(HEADING, lines, [CORRECTION]), "it")
+    first, voided, unknown = page["lines"]
+    assert first["gaps"] == "Lacune: 01/03 01:00 – 02/03 01:00"
+    assert first["under"] == "C-1 · V1ZJT · attiva · dal 01/01/2026"
+    assert [first["peaks"][1]["at"], voided["peaks"][1]["at"]] == [
+        "05/03 13:00\nattivi 4", "05/03 13:00\nattivi 4\naddebitati 2",
+    ]  # fmt: skip
+    assert (unknown["notes"], unknown["peaks"][0]["value"]) == ("nessun dato", "–")
+    [correction] = [card for card in page["cards"] if card["label"] == "Correzioni"]
+    assert (correction["value"], correction["note"]) == ("-1", "in tutto: 14")
+    assert sum(note.startswith("«nessun dato»") for note in page["notes"]) == 1
+
+
 def test_a_name_of_a_site_is_text_and_no_markup() -> None:
     name = r"#panic() *bold* $x$ \ @ref <b> = heading"
     data = sheet(compose(HEADING, [counted(name=name)]), "it")

@@ -41,7 +41,8 @@ def test_an_echo_with_any_bit_turned_is_not_genuine() -> None:
     raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     for bit in range(8 * len(raw)):
         turned = (int.from_bytes(raw) ^ (1 << bit)).to_bytes(len(raw))
-        assert read_echo(base64.urlsafe_b64encode(turned).decode(), VAULT, SITE, INSTALLATION) is None
+        text = base64.urlsafe_b64encode(turned).rstrip(b"=").decode()
+        assert read_echo(text, VAULT, SITE, INSTALLATION) is None
 
 
 @given(text=st.text(max_size=200))

@@ -29,7 +29,7 @@ from tests.support.database import wipe
 from tests.support.machine import Body, Machine
 from tests.support.world import ZONE, World
 
-EXAMPLES, STEPS = 200, 50  # 10,000 steps
+EXAMPLES, STEPS = 100, 50  # 5,000 steps
 SEED = random.SystemRandom().randrange(2**32)
 FORTNIGHT, DAY = timedelta(days=14), timedelta(days=1)
 OPS = {

@@ -29,7 +29,7 @@ from services.sites import Desk
 from services.sites.heartbeat import ChangesMissing, LineBroken
 from services.usage import FIGURES, UsageEntry, figure_parameters
 from tests.support.clock import START, TestClock
-from tests.support.machine import change, lost
+from tests.support.machine import Machine, change, instant, lost
 from tests.support.world import ZONE, World
 
 APRIL = datetime(2026, 3, 31, 22, tzinfo=UTC)
@@ -46,9 +46,9 @@ def template(ground: Ground) -> Iterator[Ground]:
 
 
 @pytest.fixture
-async def own(template: Ground, desk: Desk, clock: TestClock) -> AsyncIterator[World]:
+async def own(ground: Ground, template: Ground, desk: Desk, clock: TestClock) -> AsyncIterator[World]:
     """A world on a copy of the template."""
-    name = await _copy(template, database_of(template.settings.database_url))
+    name = await _copy(ground, make_url(template.settings.database_url).database)
     engine = make_engine(_in(template.settings.database_url, name))
     sessions = make_sessions(engine)
     async with sessions.begin() as db:
@@ -56,7 +56,7 @@ async def own(template: Ground, desk: Desk, clock: TestClock) -> AsyncIterator[W
         msp = await partners.add_msp(db, name="Adriatica IT", distributor_id=distributor.id, now=clock())
     yield World(sessions, desk, clock, distributor, msp)
     await engine.dispose()
-    await _on_server(template, f"drop database {name} with (force)")
+    await _on_server(ground, f"drop database {name} with (force)")
 
 
 def _given(ground: Ground) -> Settings:
@@ -67,20 +67,15 @@ def _in(url: str, database: str) -> str:
     return make_url(url).set(database=database).render_as_string(hide_password=False)
 
 
-def database_of(url: str) -> str:
-    return make_url(url).database or ""
-
-
 async def _on_server(ground: Ground, statement: str) -> None:
     """Run a statement as the owner, who may make databases."""
-    url = make_url(ground.settings.migrate_database_url).set(database="postgres")
-    engine = create_async_engine(url, isolation_level="AUTOCOMMIT")
+    engine = create_async_engine(ground.settings.migrate_database_url, isolation_level="AUTOCOMMIT")
     async with engine.connect() as connection:
         await connection.execute(text(statement))
     await engine.dispose()
 
 
-async def _copy(ground: Ground, database: str) -> str:
+async def _copy(ground: Ground, database: str | None) -> str:
     name = f"tidemark_{secrets.token_hex(4)}"
     await _on_server(ground, f"create database {name} template {database}")
     return name
@@ -240,7 +235,16 @@ async def test_the_figures_of_a_month_in_which_a_site_began_read_one_partition(o
 async def _lived_through(world: World) -> None:
     """Sites of many kinds, from March to July: idle, busy, lost, late, restored, a standalone that is listed."""
     await make_partitions(world)
-    await world.running((4, 5, 6), "Idle")
+    async with world.sessions.begin() as db:
+        who = world.distributor.id
+        now = world.clock()
+        await reports.set_terms(db, who, no_data="last_known", shows_amounts=False, actor="test", now=now)
+    seated = await world.running((4, 5, 1), "Idle")
+    seat = Machine(seated.license_key)
+    await world.activate(seat, product="server_plus", version="5.1")
+    await world.beat(seat, (0, 0, 1))
+    seen = {"n": 2, "at": instant(world.clock()), "seen": [str(seat.installation_id)]}
+    await world.beat(seated, (4, 5, 1), standalones=seen)
     busy = await world.running((1, 0, 0), "Busy")
     lossy = await world.running((1, 1, 1), "Lossy")
     late = await world.running((2, 0, 0), "Late")
@@ -255,15 +259,17 @@ async def _lived_through(world: World) -> None:
     await world.beat(image, (30, 0, 0), resume=True)
     away = [change(2, MAY - timedelta(days=9), (7, 0, 0)), change(3, MAY + timedelta(days=9), (5, 0, 0))]
     await world.beat(late, (5, 0, 0), away)
+    await world.beat(seat, (0, 0, 1))
+    await world.beat(seated, (4, 5, 1))
     await close_at(world, datetime(2026, 6, 30, 22, tzinfo=UTC))
     world.clock.now = datetime(2026, 7, 20, tzinfo=UTC)
 
 
-async def _copied(world: World, template: Ground) -> World:
+async def _copied(world: World, ground: Ground) -> World:
     engine: Any = world.sessions.kw["bind"]
     await engine.dispose()  # a database is copied only while nobody is in it
-    url = _in(template.settings.database_url, await _copy(template, engine.url.database))
-    return replace(world, sessions=make_sessions(make_engine(url)))
+    url = engine.url.set(database=await _copy(ground, engine.url.database))
+    return replace(world, sessions=make_sessions(make_engine(url.render_as_string(hide_password=False))))
 
 
 async def _said(world: World) -> Any:
@@ -279,10 +285,10 @@ async def _said(world: World) -> Any:
 
 
 async def test_after_archiving_later_months_and_their_corrections_are_the_same_bytes(
-    own: World, template: Ground
+    own: World, template: Ground, ground: Ground
 ) -> None:
     await _lived_through(own)
-    other = await _copied(own, template)
+    other = await _copied(own, ground)
     async with own.sessions() as db:
         before = reports.write(await own.provisional(db))
         [entries] = (await db.execute(select(func.count()).select_from(UsageEntry))).one()
@@ -300,13 +306,13 @@ async def test_after_archiving_later_months_and_their_corrections_are_the_same_b
     said = await _said(own)
     own.clock.now = datetime(2026, 7, 20, tzinfo=UTC)
     assert said == await _said(other)
-    await _drop(other, template)
+    await _drop(other, ground)
 
 
-async def _drop(world: World, template: Ground) -> None:
+async def _drop(world: World, ground: Ground) -> None:
     engine: Any = world.sessions.kw["bind"]
     await engine.dispose()
-    await _on_server(template, f"drop database {engine.url.database} with (force)")
+    await _on_server(ground, f"drop database {engine.url.database} with (force)")
 
 
 async def test_archived_twice_what_was_carried_is_carried_again_and_nothing_archived_is_lost(
