@@ -21,7 +21,7 @@ from services.partners import Origin, Partner, PartnerKind, Role
 _SESSION = "tidemark_session"
 _LARGE, _SMALL = 10_000, 100
 _FIRST = 20_000_000
-_FILTERED = "/sites?q=site&state=active&liveness=online"
+_FILTERED = "/sites?q=site&state=active&liveness=online&sort=-name"
 _ROUNDS = 15
 _WARM = 3
 _PAGE_MS_MAX = 100

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Error, Page, async_playwright
 
 from ops.ground import lay_ground
 from ops.sample import Sample, make_sample
@@ -71,7 +71,10 @@ async def walk(page: Page) -> list[str]:
     seen, waiting, found = {"/"}, ["/"], list[str]()
     while waiting and len(found) < _PAGES_MAX:
         path = waiting.pop(0)
-        answer = await page.goto(path)
+        try:
+            answer = await page.goto(path)
+        except Error:  # a download
+            continue
         if answer is None or "text/html" not in answer.headers.get("content-type", ""):
             continue
         found.append(path)
@@ -84,8 +87,8 @@ async def walk(page: Page) -> list[str]:
 
 def links(text: str) -> Iterator[str]:
     """The links of a page that lead to another page of the console, without downloads."""
-    for link in re.findall(r'<a [^>]*href="(/[^"#?]*)"', text):
-        if not link.startswith(("/static/", "/v1/")) and not re.search(r"\.\w+$|/files?/|/csv$", link):
+    for link in re.findall(r'<a [^>]*href="(/[^"#?]*)[^"]*"', text):
+        if not link.startswith(("/static/", "/v1/")) and "/files/" not in link:
             yield link
 
 
@@ -117,7 +120,7 @@ async def picture_readme(page: Page, paths: list[str]) -> None:
             await page.screenshot(path=PICTURES / f"{name}.png")
 
 
-async def make_screens() -> None:
+def make_screens() -> None:
     """Lay the ground, make the sample, and take the pictures."""
     for folder in (SCREENS, PICTURES):
         folder.mkdir(parents=True, exist_ok=True)
@@ -125,19 +128,24 @@ async def make_screens() -> None:
         folder = Path(name)
         (folder / "stations").mkdir()
         settings = ground.settings.model_copy(update={"mail_folder": str(folder / "mail")})
-        sample = await make_sample(settings, folder / "stations")
-        secrets = await secrets_of(settings, sample)
+        sample = asyncio.run(make_sample(settings, folder / "stations"))
         with start_stack(replace(ground, settings=settings)) as stack:
-            async with async_playwright() as playwright:
-                browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-                for language, width in (("it", WIDE), ("en", NARROW)):
-                    await speak(settings, sample, language)
-                    for kind, secret in secrets.items():
-                        paths = await take(browser, stack.url, kind, secret, width)
-                        if kind == "msp" and language == "en":
-                            await picture_readme(await page_of(browser, stack.url, secret, WIDE, 820), paths)
-                await browser.close()
+            asyncio.run(take_all(settings, sample, stack.url))
+
+
+async def take_all(settings: Settings, sample: Sample, url: str) -> None:
+    """Take everybody's pictures, in both languages and widths."""
+    secrets = await secrets_of(settings, sample)
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        for language, width in (("it", WIDE), ("en", NARROW)):
+            await speak(settings, sample, language)
+            for kind, secret in secrets.items():
+                paths = await take(browser, url, kind, secret, width)
+                if kind == "msp" and language == "en":
+                    await picture_readme(await page_of(browser, url, secret, WIDE, 820), paths)
+        await browser.close()
 
 
 if __name__ == "__main__":
-    asyncio.run(make_screens())
+    make_screens()

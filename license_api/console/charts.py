@@ -98,6 +98,44 @@ def steps(days: Sequence[int], values: Sequence[int | None], peak_day: int | Non
     )  # fmt: skip
 
 
+def curve(
+    days: Sequence[tuple[float, int]],
+    steps_at: Sequence[tuple[float, int]],
+    known: Sequence[tuple[float, float]],
+    end: float,
+    peak_at: tuple[float, int] | None = None,
+) -> Chart:
+    """Draw a step function by its own instants, all from 0 to `end`: each step lasts while it is known."""
+    top, scale = _ceiling([value for _, value in steps_at]), (_WIDTH - _LEFT - _RIGHT) / max(end, 1.0)
+    parts, reached = [], None
+    for number, (at, value) in enumerate(steps_at):
+        following = steps_at[number + 1][0] if number + 1 < len(steps_at) else end
+        until = min(following, next((last for first, last in known if first <= at <= last), at))
+        x, y = round(_LEFT + at * scale, 2), _y(value, top, _SMALL_HEIGHT)
+        parts.append(f"{'L' if reached == at else 'M'}{x} {y}H{round(_LEFT + until * scale, 2)}")
+        reached = until
+    gaps = _gaps(known, end)
+    unknown = [
+        Bar(0, round(_LEFT + first * scale, 2), _TOP, round((last - first) * scale, 2), _SMALL_HEIGHT - _TOP - _BOTTOM)
+        for first, last in gaps
+    ]
+    peak = (round(_LEFT + peak_at[0] * scale, 2), _y(peak_at[1], top, _SMALL_HEIGHT)) if peak_at else None
+    ticks = [Mark(round(_LEFT + at * scale, 2), day) for at, day in days]
+    return Chart(
+        _WIDTH, _SMALL_HEIGHT, _LEFT, _SMALL_HEIGHT - _BOTTOM, _rows(top, _SMALL_HEIGHT), ticks,
+        path="".join(parts), unknown=unknown, peak=peak,
+    )  # fmt: skip
+
+
+def _gaps(known: Sequence[tuple[float, float]], end: float) -> list[tuple[float, float]]:
+    gaps, at = [], 0.0
+    for first, last in known:
+        if first > at:
+            gaps.append((at, first))
+        at = max(at, last)
+    return [*gaps, (at, end)] if at < end else gaps
+
+
 def strip(start: float, end: float, gaps: Iterable[tuple[float, float]]) -> Strip:
     """Draw what is known of a stretch, and what is missing; gaps in order."""
     span = max(end - start, 1.0)

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from license_api.console.happenings import HAPPENINGS, Happening
 from license_api.console.language import N_
-from license_api.console.needs import needs_of
+from license_api.console.needs import fleet_of, needs_of
 from license_api.console.route import PageRoute
 from license_api.console.visit import Signed, SignedIn
 from license_api.v1.pages import named
@@ -41,7 +41,7 @@ async def show_first_page(visit: SignedIn) -> Response:
     return visit.page(
         "first_page/first_page.html",
         needs=await needs_of(visit),
-        fleet=await sites.fleet_of(visit.db, visit.principal, visit.now),
+        fleet=await fleet_of(visit),
         lately=await _lately(visit),
     )
 

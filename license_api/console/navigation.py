@@ -40,6 +40,8 @@ GROUPS = (
         (
             Room(N_("Needs you"), "/", Right.SITES_READ),
             Room(N_("Sites"), "/sites", Right.SITES_READ),
+            Room(N_("Keys"), "/keys", Right.KEYS_READ),
+            Room(N_("Moves"), "/moves", Right.KEYS_READ, _MSP),
         ),
     ),
     Group(
@@ -83,6 +85,11 @@ def menu(visit: "Visit") -> list[Group]:
     """Give the groups and rooms that the visitor may enter; none before it is signed in."""
     shown = [Group(group.name, tuple(room for room in group.rooms if _open(visit, room))) for group in GROUPS]
     return [group for group in shown if group.rooms]
+
+
+def has_room(groups: list[Group], path: str) -> bool:
+    """Tell whether a room is among those that the visitor may enter: a page links only into these."""
+    return any(room.path == path for group in groups for room in group.rooms)
 
 
 def is_here(path: str, room: Room) -> bool:

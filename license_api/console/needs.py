@@ -9,9 +9,11 @@ from datetime import timedelta
 from typing import Any
 
 from license_api.console.language import N_
+from license_api.console.site_moves import moves
 from license_api.console.visit import Signed
 from services import delivery, keys, partners, reports, sites
 from services.partners import PartnerKind, Right
+from services.sites import Fleet
 
 ROWS_MAX = 20
 _EVERYBODY = frozenset(PartnerKind)
@@ -60,8 +62,17 @@ async def _held(visit: Signed) -> Sequence[Any]:
     return await sites.breaker.held(visit.db)
 
 
+async def fleet_of(visit: Signed) -> Fleet:
+    """Give the visitor's fleet: looked over once a request, whoever asks."""
+    state = visit.request.state
+    if not hasattr(state, "fleet"):
+        state.fleet = await sites.fleet_of(visit.db, visit.principal, visit.now, silent_max=2 * ROWS_MAX + 2)
+    fleet: Fleet = state.fleet
+    return fleet
+
+
 async def _closing(visit: Signed) -> Sequence[Any]:
-    found = await sites.silent_of(visit.db, visit.principal, visit.now, limit=ROWS_MAX + 1, closing=True)
+    found = (await fleet_of(visit)).closing
     names = await msp_names(visit, [one.msp_id for one in found])
     return [(one, names.get(one.msp_id)) for one in found]
 
@@ -92,13 +103,21 @@ async def _disputes(visit: Signed) -> Sequence[Any]:
     return [(one, named.get(one.site_id), names.get(one.msp_id), one.opened_at + within) for one in found]
 
 
+async def _registrations(visit: Signed) -> Sequence[Any]:
+    return await partners.registrations(visit.db, undecided=True, after=None, limit=ROWS_MAX + 1)
+
+
 async def _letters(visit: Signed) -> Sequence[Any]:
     return await delivery.undeliverable_letters(visit.db, visit.principal.partner_id, limit=ROWS_MAX + 1)
 
 
+async def _moves(visit: Signed) -> Sequence[Any]:
+    own, found = visit.principal.partner_id, await moves(visit)
+    return [one for one in found if one.move.to_msp_id == own and one.move.accepted_at is None][: ROWS_MAX + 1]
+
+
 async def _silent(visit: Signed) -> Sequence[Any]:
-    found = await sites.silent_of(visit.db, visit.principal, visit.now, limit=ROWS_MAX + 1, closing=False)
-    return [(one, None) for one in found]
+    return [(one, None) for one in (await fleet_of(visit)).silent]
 
 
 KINDS: tuple[Kind, ...] = (
@@ -108,6 +127,8 @@ KINDS: tuple[Kind, ...] = (
     Kind("backups", N_("Failed backups"), Right.SITES_READ, _MSP, _backups),
     Kind("clones", N_("Suspected clones"), Right.SITES_READ, _EVERYBODY, _clones),
     Kind("disputes", N_("Disputes to answer"), Right.REPORTS_READ, _ABOVE, _disputes),
+    Kind("registrations", N_("Registrations to decide"), Right.PARTNERS_READ, _VENDOR, _registrations),
     Kind("letters", N_("Undeliverable letters"), Right.PARTNERS_READ, _EVERYBODY, _letters),
+    Kind("moves", N_("Sites offered to you"), Right.KEYS_ADMIN, _MSP, _moves),
     Kind("silent", N_("Offline"), Right.SITES_READ, _MSP, _silent),
 )

@@ -23,6 +23,7 @@ T = TypeVar("T")
 # What a form cannot mend: these go on to a page of their own.
 _BEYOND_THE_FORM = (Absent, Unavailable, TotpRequired)
 _UTC = "UTC"
+READS_AGAIN = "tidemark-reads-again"
 
 
 @dataclass
@@ -124,7 +125,9 @@ async def _signed(request: Request, db: Db, made: TheService, now: Now, come_fro
     if secret is None:
         raise Unauthenticated
     try:
-        principal = await partners.principal_of_session(db, secret, now, come_from)
+        # A page that reads itself again is nobody's act: it does not keep its session alive.
+        seen = request.headers.get(READS_AGAIN) is None
+        principal = await partners.principal_of_session(db, secret, now, come_from, seen=seen)
     except Unauthenticated:
         await made.attempts.wrong_token(come_from.address)
         raise

@@ -14,8 +14,8 @@ from markupsafe import Markup
 
 from license_api.console import assets
 from license_api.console.language import LOCALES, N_, known_texts, translations
-from license_api.console.navigation import is_here
-from license_api.console.states import state
+from license_api.console.navigation import has_room, is_here
+from license_api.console.states import key_actor, key_event, state
 from services import ids
 from services.errors import Refusal
 
@@ -56,7 +56,15 @@ def _environment(language: str) -> Environment:
         "percent": _percent,
         "shown": ids.show,
     }
-    made.globals |= {"asset": assets.address, "is_here": is_here, "state": state, "language": language}
+    made.globals |= {
+        "asset": assets.address,
+        "is_here": is_here,
+        "has_room": has_room,
+        "state": state,
+        "key_event": key_event,
+        "key_actor": key_actor,
+        "language": language,
+    }
     made.filters["tr"] = lambda text: catalogue.gettext(text) if text else ""
     made.filters["told"] = lambda refusal: _told(refusal, language)
     made.tests["known_text"] = lambda text: text in known_texts()

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from services.partners.principal import Principal
 from services.partners.scope import visible_msp
@@ -40,6 +41,8 @@ class Enrolled:
         return Standing.SUSPENDED if self.msp.suspended_at is not None else Standing.APPROVED
 
 
+# An alias, so that the scope's own look at the tenures does not correlate to this one.
+_Under = aliased(MspTenure)
 _STANDS = {
     Standing.APPROVED: and_(Msp.closed_at.is_(None), Msp.suspended_at.is_(None)),
     Standing.SUSPENDED: and_(Msp.closed_at.is_(None), Msp.suspended_at.is_not(None)),
@@ -61,9 +64,9 @@ async def roll(
 ) -> Sequence[Enrolled]:
     """Give a page of the roll, by name; two queries however long it is."""
     query = (
-        select(Msp, Distributor.name, MspTenure.distributor_id, MspTenure.until_at)
-        .join(MspTenure, and_(MspTenure.msp_id == Msp.id, _holds(MspTenure, now)))
-        .join(Distributor, Distributor.id == MspTenure.distributor_id)
+        select(Msp, Distributor.name, _Under.distributor_id, _Under.until_at)
+        .join(_Under, and_(_Under.msp_id == Msp.id, _holds(_Under, now)))
+        .join(Distributor, Distributor.id == _Under.distributor_id)
         .where(visible_msp(caller, Msp.id), *_wanted(text, standing, distributor_id, msp_id))
         .order_by(Msp.name, Msp.id)
         .limit(limit)
@@ -85,7 +88,7 @@ def _wanted(
     if standing is not None:
         wanted.append(_STANDS[standing])
     if distributor_id is not None:
-        wanted.append(MspTenure.distributor_id == distributor_id)
+        wanted.append(_Under.distributor_id == distributor_id)
     if msp_id is not None:
         wanted.append(Msp.id == msp_id)
     return wanted

@@ -32,8 +32,9 @@ def visible_msp(principal: Principal, msp_id: _Column) -> ColumnElement[bool]:
         return true()
     if principal.kind is PartnerKind.MSP:
         return msp_id == principal.partner_id
-    held = aliased(MspTenure)  # as in `_tenure`
-    return exists().where(held.msp_id == msp_id, held.distributor_id == principal.partner_id)
+    # An alias, so that a query that selects from msp_tenures itself does not correlate it away.
+    had = aliased(MspTenure)
+    return exists().where(had.msp_id == msp_id, had.distributor_id == principal.partner_id)
 
 
 def visible_chain(principal: Principal, msp_id: Any, distributor_id: Any) -> ColumnElement[bool]:

@@ -99,14 +99,16 @@ async def confirm_session(
     await db.execute(update(UserSession).where(UserSession.id == caller.credential_id).values(confirmed_at=now))
 
 
-async def principal_of_session(db: AsyncSession, secret: str, now: datetime, origin: Origin | None = None) -> Principal:
-    """Give who a session stands for; raises `Unauthenticated`."""
+async def principal_of_session(
+    db: AsyncSession, secret: str, now: datetime, origin: Origin | None = None, *, seen: bool = True
+) -> Principal:
+    """Give who a session stands for; raises `Unauthenticated`. Not `seen`, it comes no later to its idle end."""
     query = select(UserSession, User).join(User, User.id == UserSession.user_id)
     found = (await db.execute(query.where(UserSession.secret_sha256 == digest(secret)))).first()
     if found is None or not _alive(*found, now):
         raise Unauthenticated
     session, user = found
-    if now - session.last_seen_at >= _SEEN_STEP:
+    if seen and now - session.last_seen_at >= _SEEN_STEP:
         session.last_seen_at = now
         await db.flush()
     return replace(_principal(user, session, now), origin=origin or Origin())

@@ -39,7 +39,7 @@ from services.sites.dates import dates_of
 from services.sites.dry_run import DryRun, Effect, Foreseen, dry_run
 from services.sites.echo import Echo
 from services.sites.flags import flags_in
-from services.sites.fleet import Fleet, fleet_of, silent_of
+from services.sites.fleet import Fleet, fleet_of, fleet_stands, site_stands
 from services.sites.heartbeat import (
     Backups,
     ChangesMissing,
@@ -59,7 +59,7 @@ from services.sites.pace import Pace, TooEarly
 from services.sites.policies import PolicySource, PolicyView, change_bounds, change_policy, lock_policies, policy_view
 from services.sites.pulse import PULSE_SECONDS, pulse
 from services.sites.refusals import Refused
-from services.sites.roster import Order, SiteView, keys_of_liveness, site_of, sites_of
+from services.sites.roster import Order, SiteView, keys_of_liveness, machines_of, site_of, sites_of
 from services.sites.seats import RejectedTooLate, Seat, SeatsExhausted, end_seat, reject_seat, seats_of
 from services.sites.silence import Liveness
 from services.sites.sweep import Swept, next_timer_at, sweep
@@ -132,11 +132,13 @@ __all__ = [
     "flags",
     "flags_in",
     "fleet_of",
+    "fleet_stands",
     "genuine_echo",
     "inventory",
     "keys_of_liveness",
     "last_told",
     "lock_policies",
+    "machines_of",
     "moves",
     "namesakes",
     "next_timer_at",
@@ -152,8 +154,8 @@ __all__ = [
     "rotate_signing_key",
     "seats_of",
     "signing_key",
-    "silent_of",
     "site_of",
+    "site_stands",
     "sites_of",
     "spreading",
     "standing",

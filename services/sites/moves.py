@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from services import delivery, keys, partners
 from services.errors import Absent, Kind, Refusal
@@ -57,7 +58,7 @@ async def offer(db: AsyncSession, site_id: UUID, to_msp_id: UUID, *, actor: str,
     receiver = await db.get(partners.Msp, to_msp_id)
     if receiver is None or receiver.approved_at is None or receiver.id == key.msp_id:
         raise NotAnotherMsp(pointer="/to_msp")
-    known = await _open(db, site_id)
+    known = await open_move_of(db, site_id)
     if known is not None:
         if known.to_msp_id == to_msp_id:
             return known
@@ -83,7 +84,7 @@ async def offer(db: AsyncSession, site_id: UUID, to_msp_id: UUID, *, actor: str,
 async def withdraw(db: AsyncSession, site_id: UUID, *, actor: str, now: datetime) -> None:
     """Withdraw an offer that nobody has accepted, or refuse it. Twice is once. Raises `MoveAccepted`."""
     key = await standing.lock(db, site_id)
-    move = await _open(db, site_id)
+    move = await open_move_of(db, site_id)
     if move is None:
         return
     if move.accepted_at is not None:
@@ -119,8 +120,12 @@ async def move_offered_to(db: AsyncSession, msp_id: UUID, move_id: UUID) -> Move
 
 async def moves_of(db: AsyncSession, msp_id: UUID) -> list[Offered]:
     """Give the moves under way from or to an MSP, oldest first."""
-    rows = await db.scalars(
-        select(Move)
+    giver, receiver = aliased(partners.Msp), aliased(partners.Msp)
+    rows = await db.execute(
+        select(Move, Key.name, giver.name, receiver.name)
+        .join(Key, (Key.site_id == Move.site_id) & (Key.id == Move.key_id))
+        .join(giver, giver.id == Move.from_msp_id)
+        .join(receiver, receiver.id == Move.to_msp_id)
         .where(
             (Move.from_msp_id == msp_id) | (Move.to_msp_id == msp_id),
             Move.withdrawn_at.is_(None),
@@ -128,7 +133,7 @@ async def moves_of(db: AsyncSession, msp_id: UUID) -> list[Offered]:
         )
         .order_by(Move.offered_at, Move.id)
     )
-    return [await offered(db, move) for move in rows]
+    return [Offered(*row) for row in rows]
 
 
 async def offered(db: AsyncSession, move: Move) -> Offered:
@@ -163,7 +168,8 @@ async def do_next(db: AsyncSession, now: datetime) -> bool:
     return True
 
 
-async def _open(db: AsyncSession, site_id: UUID) -> Move | None:
+async def open_move_of(db: AsyncSession, site_id: UUID) -> Move | None:
+    """Give the move that is under way of a site."""
     return await db.scalar(
         select(Move).where(Move.site_id == site_id, Move.withdrawn_at.is_(None), Move.done_at.is_(None))
     )

@@ -93,8 +93,10 @@ async def open_to_any(db: AsyncSession, key: Key) -> None:
     await db.execute(update(RefusedActivation).where(_of(key)).values(allowed_at=None))
 
 
-async def refused_of(db: AsyncSession, principal: Principal, *, after: UUID | None, limit: int) -> Sequence[Refused]:
-    """Give a page of the open refusals at the keys that the principal sees, newest first."""
+async def refused_of(
+    db: AsyncSession, principal: Principal, *, after: UUID | None, limit: int, site_id: UUID | None = None
+) -> Sequence[Refused]:
+    """Give a page of the open refusals at the keys that the principal sees, newest first; or at one site's."""
     bound = and_(
         Installation.site_id == Key.site_id,
         Installation.key_id == Key.id,
@@ -109,6 +111,8 @@ async def refused_of(db: AsyncSession, principal: Principal, *, after: UUID | No
         .order_by(RefusedActivation.id.desc())
         .limit(limit)
     )
+    if site_id is not None:
+        query = query.where(RefusedActivation.site_id == site_id)
     rows = await db.execute(query if after is None else query.where(RefusedActivation.id < after))
     return [Refused(*row) for row in rows]
 

@@ -136,6 +136,13 @@ async def site_of(db: AsyncSession, principal: Principal, site_id: UUID, now: da
     return found[0]
 
 
+async def machines_of(db: AsyncSession, principal: Principal, site_id: UUID) -> Sequence[Installation]:
+    """Give the installations that a site ever had, those that are entitled to something first, newest first."""
+    own = (Installation.site_id == site_id, partners.visible_to(principal, Installation.site_id))
+    order = (Installation.ended_at.desc().nulls_first(), Installation.activated_at.desc())
+    return (await db.scalars(select(Installation).where(*own).order_by(*order))).all()
+
+
 async def keys_of_liveness(
     db: AsyncSession,
     principal: Principal,

@@ -20,7 +20,7 @@ from services.usage.calendar import (
 from services.usage.entries import Counts, Entry, PlacedEntry, chain, last_counts
 from services.usage.evidence import count_again, stop_counting
 from services.usage.figures import FIGURES, SiteFigures, Span, figure_parameters, figures_of
-from services.usage.history import DayPeaks, changes_of, days_of
+from services.usage.history import DayPeaks, changes_of, curve_of, days_of
 from services.usage.ledger import (
     Arrival,
     GapRow,
@@ -45,7 +45,7 @@ from services.usage.partitions import (
 )
 from services.usage.raw import RawSite, raw_sites
 from services.usage.receipts import canonical, first_receipt
-from services.usage.recount import Maker, Peak, Recount, Stretch, Three, recount
+from services.usage.recount import Curve, Maker, Peak, Recount, Stretch, Three, recount
 from services.usage.tables import ContactGap, LedgerArchive, Line, UsageEntry
 
 __all__ = [
@@ -54,6 +54,7 @@ __all__ = [
     "Arrival",
     "ContactGap",
     "Counts",
+    "Curve",
     "DayPeaks",
     "Entry",
     "GapRow",
@@ -81,6 +82,7 @@ __all__ = [
     "changes_of",
     "count_again",
     "counts_at",
+    "curve_of",
     "day_starts",
     "days_of",
     "entry_at",

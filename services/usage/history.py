@@ -13,6 +13,8 @@ from services.partners import Principal
 from services.usage.calendar import first_instant
 from services.usage.figures import Span, figures_of
 from services.usage.partitions import whole_from
+from services.usage.raw import raw_sites
+from services.usage.recount import Curve, curve
 from services.usage.tables import UsageEntry
 
 
@@ -59,3 +61,10 @@ async def days_of(
         days.append(DayPeaks(day, figures.get(site_id, {})))
         day += timedelta(days=1)
     return days
+
+
+async def curve_of(db: AsyncSession, site_id: UUID, msp_id: UUID, span: Span) -> Curve:
+    """Give the function of an MSP's site in a span, as it is known at the cut-off."""
+    async for site in raw_sites(db, msp_id, span, [site_id]):
+        return curve(site.lines, site.from_at, min(site.until_at, span.cut_off_at))
+    return Curve([], [], {})

@@ -84,6 +84,15 @@ class Recount:
     standalones: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A site's function as steps, the stretches for which it is known, and its peaks."""
+
+    steps: list[tuple[datetime, Three]]
+    known: list[Stretch]
+    peaks: dict[str, Peak]
+
+
 @dataclass(slots=True)
 class _Piece:
     start: datetime
@@ -127,6 +136,16 @@ def recount(
         ],
         standalones=len({piece.line.installation_id for own in pieces for piece in own if not piece.line.manages}),
     )
+
+
+def curve(lines: Sequence[ToldLine], from_at: datetime, until_at: datetime) -> Curve:
+    """Give one site's function over `[from_at, until_at)`, to be drawn."""
+    pieces = [list(_pieces(line, from_at, until_at)) for line in lines]
+    instants = {at for own in pieces for piece in own for at in (piece.start, piece.end) if at < until_at}
+    instants.update(listing.at for line in lines for listing in line.listings if from_at <= listing.at < until_at)
+    function = list(_function(pieces, sorted(instants)))
+    steps = [(at, counts) for at, counts, _ in function]
+    return Curve(steps, _known(lines, pieces, from_at, until_at), _peaks(function))
 
 
 def _pieces(line: ToldLine, from_at: datetime, until_at: datetime) -> Iterator[_Piece]:

@@ -51,7 +51,8 @@ async def test_a_password_opens_the_first_page_and_the_session_is_a_new_one(worl
 async def test_the_vendor_s_people_give_a_code_too(world: World, open_window: Opened) -> None:
     user = await person(world, PartnerKind.VENDOR, VENDOR_ID)
     async with world.sessions.begin() as db:
-        (await db.get_one(User, user.id)).password_hash = await hash_password(PASSWORD)
+        attached = await db.get_one(User, user.id)
+        attached.password_hash, attached.language = await hash_password(PASSWORD), "en"
     window = await open_window(script=False)
     await window.open("/sign-in")
     await window.page.get_by_label("E-mail address").fill(user.email)
@@ -64,7 +65,7 @@ async def test_the_vendor_s_people_give_a_code_too(world: World, open_window: Op
     code = pyotp.TOTP(TOTP_SECRET).at(world.clock())
     await window.page.get_by_label("Code of your authenticator").fill(code)
     await window.page.get_by_role("button", name="Sign in").click()
-    await window.page.get_by_role("heading", name="The fleet").wait_for()
+    await window.page.get_by_role("heading", name="Il parco").wait_for()
 
 
 async def test_a_form_without_its_token_does_nothing(as_somebody: Somebody) -> None:

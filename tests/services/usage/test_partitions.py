@@ -245,12 +245,15 @@ async def _lived_through(world: World) -> None:
     await world.beat(seat, (0, 0, 1))
     seen = {"n": 2, "at": instant(world.clock()), "seen": [str(seat.installation_id)]}
     await world.beat(seated, (4, 5, 1), standalones=seen)
+    await world.beat(seated, (4, 6, 1))
     busy = await world.running((1, 0, 0), "Busy")
     lossy = await world.running((1, 1, 1), "Lossy")
     late = await world.running((2, 0, 0), "Late")
     twice = await world.running((3, 0, 0), "Twice")
     image = twice.image()
     await world.beat(lossy, (1, 1, 1), lost=[lost(2, world.clock(), world.clock.advance(hours=1))])
+    none = {"n": 3, "at": instant(world.clock()), "seen": []}
+    await world.beat(lossy, (1, 1, 1), standalones=none)
     for n, month in enumerate((APRIL, MAY, datetime(2026, 5, 31, 22, tzinfo=UTC)), 2):
         await close_at(world, month)
         world.clock.advance(days=1)
@@ -260,7 +263,8 @@ async def _lived_through(world: World) -> None:
     away = [change(2, MAY - timedelta(days=9), (7, 0, 0)), change(3, MAY + timedelta(days=9), (5, 0, 0))]
     await world.beat(late, (5, 0, 0), away)
     await world.beat(seat, (0, 0, 1))
-    await world.beat(seated, (4, 5, 1))
+    await world.beat(seated, (4, 6, 1))
+    await world.beat(lossy, (1, 1, 1))
     await close_at(world, datetime(2026, 6, 30, 22, tzinfo=UTC))
     world.clock.now = datetime(2026, 7, 20, tzinfo=UTC)
 

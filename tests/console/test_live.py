@@ -1,0 +1,116 @@
+"""A page that is kept open: it changes by itself, says so politely, can be paused, and ends with its session."""
+
+import httpx
+from fastapi import FastAPI
+from playwright.async_api import Page
+from sqlalchemy import update
+
+from services.ids import show
+from services.partners import PartnerKind, User, UserSession
+from tests.console.conftest import Opened
+from tests.support.browser import Door
+from tests.support.console import COOKIE, secret_of
+from tests.support.machine import Machine
+from tests.support.people import person
+from tests.support.world import World
+
+
+async def maria(world: World) -> User:
+    return await person(world, PartnerKind.MSP, world.msp.id)
+
+
+async def listening(page: Page) -> None:
+    """Wait until the page has its stream, which is when its bar shows."""
+    await page.locator(".live").wait_for()
+
+
+async def test_a_page_kept_open_sees_a_site_go_offline_and_another_msp_s_page_sees_nothing(
+    world: World, open_window: Opened
+) -> None:
+    await world.policy(warn_after_seconds=3600)
+    await world.pulse()
+    await world.running((3, 0, 0), "Hotel Adria")
+    stranger = await person(world, PartnerKind.MSP, (await world.another_msp("Altra")).id)
+    theirs, mine = await open_window(stranger), await open_window(await maria(world))
+    for window in (theirs, mine):
+        await window.open("/")
+        await listening(window.page)
+        assert await window.says("Nothing needs you")
+    await world.pass_time(hours=2)
+    await mine.page.get_by_role("heading", name="Offline").wait_for()
+    assert "Hotel Adria: Silent" in (await mine.page.locator(".live [role=status]").inner_text())
+    assert await mine.page.evaluate("performance.getEntriesByType('navigation').length") == 1
+    assert not await mine.faults()
+    await theirs.page.evaluate("fetch('/').then(answer => answer.text()).then(text => window.seen = text)")
+    await theirs.page.wait_for_function("window.seen")
+    assert "Hotel Adria" not in await theirs.page.evaluate("window.seen") + await theirs.page.content()
+
+
+async def test_a_key_is_made_and_the_page_sees_its_site_come_alive(world: World, open_window: Opened) -> None:
+    window = await open_window(await maria(world), language="it")
+    await window.open("/keys/new")
+    await window.page.get_by_label("Nome del sito").fill("Pensione Miramare")
+    await window.page.get_by_role("button", name="Crea la chiave").click()
+    await listening(window.page)
+    code = await window.page.inner_text("#copied")
+    machine = Machine(code, hostname="miramare-srv")
+    await world.activate(machine)
+    await world.beat(machine, (1, 4, 0))
+    await window.page.locator("strong", has_text="È arrivato: miramare-srv").wait_for()
+    assert await window.says(code)
+    await window.picture("key-came-alive")
+
+
+async def test_it_can_be_paused_and_catches_up_when_resumed(world: World, open_window: Opened) -> None:
+    await world.running((3, 0, 0), "Hotel Adria")
+    window = await open_window(await maria(world))
+    await window.open("/sites")
+    await listening(window.page)
+    await window.page.get_by_role("button", name="Live: pause").click()
+    await world.key("Studio Bassi")
+    await window.page.evaluate("fetch('/sites')")
+    assert not await window.says("Studio Bassi")
+    await window.page.get_by_role("button", name="Paused: resume").click()
+    await window.page.get_by_role("link", name="Studio Bassi").wait_for()
+
+
+async def test_without_a_stream_the_page_asks_by_itself(world: World, open_window: Opened) -> None:
+    window = await open_window(await maria(world))
+    await window.page.clock.install()
+    await window.page.route("**/live/*", lambda route: route.abort())
+    await window.open("/sites")
+    await listening(window.page)
+    await world.key("Studio Bassi")
+    await window.page.clock.fast_forward("00:16")
+    await window.page.get_by_role("link", name="Studio Bassi").wait_for()
+
+
+async def test_an_open_page_does_not_keep_its_session_alive_and_ends_with_it(world: World, open_window: Opened) -> None:
+    window = await open_window(await maria(world))
+    await window.open("/")
+    await listening(window.page)
+    async with world.sessions.begin() as db:
+        await db.execute(update(UserSession).values(ended_at=world.clock()))
+    await world.key("Studio Bassi")  # something changes, and the stream looks who is there
+    await window.page.get_by_role("button", name="Paused: resume").wait_for()
+    assert "signed out" in await window.page.locator(".live [role=status]").inner_text()
+    assert not await window.says("Studio Bassi")
+
+
+async def test_a_stream_holds_no_connection_and_is_not_there_for_strangers(
+    world: World, app: FastAPI, door: Door
+) -> None:
+    door.app = app
+    theirs = await world.running((1, 0, 0), "Altrove", await world.another_msp("Altra"))
+    cookies = {COOKIE: await secret_of(world, await maria(world))}
+    pool = app.state.service.sessions.kw["bind"].sync_engine.pool
+    async with httpx.AsyncClient(base_url=door.url, cookies=cookies) as client:
+        assert (await client.get(f"/live/{show('site', theirs.site_id)}")).status_code == 404
+        async with client.stream("GET", "/live/fleet") as answer:
+            assert answer.headers["content-type"].startswith("text/event-stream")
+            lines = answer.aiter_lines()
+            assert await anext(lines) == "retry: 2000"
+            assert pool.checkedout() == 0
+            assert len(app.state.live._watches) == 1
+    async with httpx.AsyncClient(base_url=door.url) as nobody:
+        assert (await nobody.get("/live/fleet")).status_code == 303
