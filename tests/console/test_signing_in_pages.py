@@ -65,7 +65,7 @@ async def test_the_vendor_s_people_give_a_code_too(world: World, open_window: Op
     code = pyotp.TOTP(TOTP_SECRET).at(world.clock())
     await window.page.get_by_label("Code of your authenticator").fill(code)
     await window.page.get_by_role("button", name="Sign in").click()
-    await window.page.get_by_role("heading", name="Il parco").wait_for()
+    await window.page.get_by_role("heading", name="The fleet").wait_for()
 
 
 async def test_a_form_without_its_token_does_nothing(as_somebody: Somebody) -> None:
