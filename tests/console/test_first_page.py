@@ -47,7 +47,9 @@ async def test_a_technician_sees_what_is_wrong_worst_first(world: World, open_wi
     await morning(world)
     window = await open_window(await person(world, PartnerKind.MSP, world.msp.id), language="it", script=False)
     await window.open("/")
-    titles = [re.sub(r"\s*\d+\+?$", "", one) for one in await window.page.locator("[data-live=needs] h2").all_inner_texts()]
+    titles = [
+        re.sub(r"\s*\d+\+?$", "", one) for one in await window.page.locator("[data-live=needs] h2").all_inner_texts()
+    ]
     assert titles == [
         "In via di disattivazione",
         "Attivazioni rifiutate",
