@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, exists, func, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -13,6 +13,8 @@ from services.usage.tables import UncountedStretch
 async def stop_counting(db: AsyncSession, site_id: UUID, installation_id: UUID, at: datetime, why: str) -> None:
     """Count nothing of the installation from an instant on; the earlier of two such instants holds."""
     if await db.scalar(select(exists().where(_open(site_id, installation_id)))):
+        # What had ended and begins no sooner lies in the open one from now on.
+        await db.execute(delete(UncountedStretch).where(_ended_since(site_id, installation_id, at)))
         earlier = func.least(UncountedStretch.from_at, at)
         await db.execute(update(UncountedStretch).where(_open(site_id, installation_id)).values(from_at=earlier))
         return
@@ -26,6 +28,15 @@ async def count_again(db: AsyncSession, site_id: UUID, installation_id: UUID, at
     """Count the installation again from an instant on."""
     until = func.greatest(UncountedStretch.from_at, at)
     await db.execute(update(UncountedStretch).where(_open(site_id, installation_id)).values(until_at=until))
+
+
+def _ended_since(site_id: UUID, installation_id: UUID, at: datetime) -> ColumnElement[bool]:
+    return and_(
+        UncountedStretch.site_id == site_id,
+        UncountedStretch.installation_id == installation_id,
+        UncountedStretch.until_at.is_not(None),
+        UncountedStretch.from_at >= at,
+    )
 
 
 def _open(site_id: UUID, installation_id: UUID) -> ColumnElement[bool]:
