@@ -55,6 +55,7 @@ if (bar && parts().length) {
           if (answer.redirected && new URL(answer.url).pathname === "/sign-in") { end(); return; }
           pages.set(from, answer.ok ? new DOMParser().parseFromString(await answer.text(), "text/html") : null);
         }
+        if (button.dataset.on === "") return;  // paused while it was under way
         const fresh = pages.get(from)?.querySelector(`[data-live="${part.dataset.live}"]`);
         if (fresh) changed.push(...swap(part, fresh));
       }
