@@ -8,7 +8,7 @@ less often the longer it takes. A stream holds no connection to the database, an
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from uuid import UUID
 
@@ -39,17 +39,17 @@ class Watch:
     def __init__(self, look: _Look) -> None:
         """Begin to look; `look` says in a few characters how things stand."""
         self.windows = 0
+        self.turn = 0
         self.looked = asyncio.Event()
         self._turned = asyncio.Event()
         self._task = asyncio.create_task(self._go_on(look))
 
-    async def change(self, seconds: float) -> bool:
-        """Wait for a change, so many seconds at most; False if there was none."""
-        try:
-            await asyncio.wait_for(self._turned.wait(), seconds)
-        except TimeoutError:
-            return False
-        return True
+    async def next_turn(self, seen: int, seconds: float) -> int:
+        """Wait for a change after the turn that was seen last, so many seconds at most; gives the turn of now."""
+        if self.turn == seen:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._turned.wait(), seconds)
+        return self.turn
 
     def end(self) -> None:
         """Look no more."""
@@ -64,6 +64,7 @@ class Watch:
             except Exception:
                 stands = before
             if before and stands != before:
+                self.turn += 1
                 self._turned.set()
                 self._turned = asyncio.Event()
             before = stands
@@ -120,13 +121,15 @@ async def _tell(visit: Signed, live: Live, site_id: UUID | None) -> AsyncIterato
     with live.watching((principal.partner_id, site_id), principal.credential_id, _look(visit, site_id)) as watch:
         # The page reads itself when the stream opens: what changes after that is told, and nothing falls in between.
         await watch.looked.wait()
+        seen = watch.turn
         yield "retry: 2000\n\n"
         while loop.time() < until:
-            changed = await watch.change(_PING_SECONDS)
+            turn = await watch.next_turn(seen, _PING_SECONDS)
             if not await _still_there(visit):
                 yield "event: ended\ndata:\n\n"
                 return
-            yield "event: changed\ndata:\n\n" if changed else ":\n\n"
+            yield ":\n\n" if turn == seen else "event: changed\ndata:\n\n"
+            seen = turn
 
 
 def _look(visit: Signed, site_id: UUID | None) -> _Look:

@@ -1,10 +1,13 @@
 """A page that is kept open: it changes by itself, says so politely, can be paused, and ends with its session."""
 
+import asyncio
+
 import httpx
 from fastapi import FastAPI
 from playwright.async_api import Page
 from sqlalchemy import update
 
+from license_api.console.live import Watch
 from services.ids import show
 from services.partners import PartnerKind, User, UserSession
 from tests.console.conftest import Opened
@@ -114,3 +117,19 @@ async def test_a_stream_holds_no_connection_and_is_not_there_for_strangers(
             assert len(app.state.live._watches) == 1
     async with httpx.AsyncClient(base_url=door.url) as nobody:
         assert (await nobody.get("/live/fleet")).status_code == 303
+
+
+async def test_a_change_that_comes_while_a_stream_is_busy_is_told_when_it_waits_again() -> None:
+    changed = asyncio.Event()
+
+    async def look() -> str:
+        if watch.looked.is_set():
+            changed.set()
+        return "otherwise" if changed.is_set() else "at first"
+
+    watch = Watch(look)
+    await watch.looked.wait()
+    seen = watch.turn
+    await changed.wait()
+    assert await watch.next_turn(seen, 5) == seen + 1
+    watch.end()
