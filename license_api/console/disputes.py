@@ -110,6 +110,7 @@ async def dispute_line(report_id: str, site_id: str, visit: SignedIn) -> Respons
             )
         )
         if row is not None:
+            await visit.note("line.disputed", report_id, site=site_id, **given.model_dump())
             return visit.go(
                 f"/disputes/{ids.show('dispute', row.id)}",
                 N_("The line is disputed. Your distributor has been told."),

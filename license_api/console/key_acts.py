@@ -36,7 +36,10 @@ class NewName(Message):
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Something to do to a key: what it is called, what follows, what the page asks for, and who may do it."""
+    """Something to do to a key: what it is called, what follows, what the page asks for, and who may do it.
+
+    `noted` is its word in the audit log, as the API's; without one, `do` notes it itself.
+    """
 
     name: str
     title: str
@@ -47,6 +50,7 @@ class Act:
     right: Right = Right.KEYS_WRITE
     grave: bool = False
     asks: Asks = ""
+    noted: str = ""
 
 
 @router.get("/acts/{act_name}")
@@ -64,6 +68,9 @@ async def do_act(visit: SignedIn, key_id: str, act_name: str) -> Response:
     key = await own_key_of(visit, named("key", key_id), act.right)
     if not act.grave or await visit.confirmed(act.right):
         await act.do(visit, key)
+        if visit.form.right and act.noted:
+            asked = {name: visit.form.get(name) for name in ("reason", "to_msp") if visit.form.get(name)}
+            await visit.note(act.noted, key_id, **asked)
     if not visit.form.right:
         return visit.page("keys/confirm.html", key=key, act=act)
     return visit.go(f"/keys/{key_id}", act.done)
@@ -87,6 +94,7 @@ async def do_seat_act(visit: SignedIn, key_id: str, installation_id: UUID, what:
     await visit.attempt(acting(visit.db, key, installation_id, actor=visit.principal.actor, now=visit.now))
     if not visit.form.right:
         return visit.page("keys/seat.html", key=key, seat=seat, what=what)
+    await visit.note("seat.ended" if what == "end" else "seat.rejected", key_id, installation_id=str(installation_id))
     return visit.go(f"/keys/{key_id}#seats", N_("The seat has ended.") if what == "end" else N_("It is rejected."))
 
 
@@ -194,6 +202,7 @@ ACTS: dict[str, Act] = {
             N_("The binding is released: enter the same code at the new Site Manager."),
             _order(sites.orders.release),
             lambda key, _move: key.revoked_at is None and key.activated_at is not None,
+            noted="key.released",
         ),
         Act(
             "suspend",
@@ -207,6 +216,7 @@ ACTS: dict[str, Act] = {
             _order(sites.orders.suspend, reason=True),
             lambda key, _move: key.revoked_at is None and not _suspended(key),
             asks="reason",
+            noted="key.suspended",
         ),
         Act(
             "resume",
@@ -215,6 +225,7 @@ ACTS: dict[str, Act] = {
             N_("The key is resumed."),
             _order(sites.orders.resume),
             lambda key, _move: key.revoked_at is None and _suspended(key),
+            noted="key.resumed",
         ),
         Act(
             "code",
@@ -262,6 +273,7 @@ ACTS: dict[str, Act] = {
             right=Right.KEYS_ADMIN,
             grave=True,
             asks="receiver",
+            noted="move.offered",
         ),
         Act(
             "withdraw",
@@ -270,6 +282,7 @@ ACTS: dict[str, Act] = {
             N_("The offer is withdrawn."),
             _order(sites.moves.withdraw),
             lambda _key, move: move is not None and move.accepted_at is None,
+            noted="move.withdrawn",
         ),
         Act(
             "revoke",
@@ -285,6 +298,7 @@ ACTS: dict[str, Act] = {
             right=Right.KEYS_ADMIN,
             grave=True,
             asks="reason",
+            noted="key.revoked",
         ),
     )
 }

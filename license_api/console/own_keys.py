@@ -112,6 +112,7 @@ async def rotate_key(visit: SignedIn, key_id: str) -> Response:
             sites.orders.rotate(visit.db, vault, key.site_id, replaces=replaces, actor=actor, now=visit.now)
         )
         if rotated is not None:
+            await visit.note("key.rotated", key_id)
             return await show_code(visit, *rotated, N_("The new code"))
     return visit.page("keys/confirm.html", key=key, act=ACTS["rotate"])
 

@@ -37,6 +37,7 @@ async def accept(visit: SignedIn, move_id: str) -> Response:
         return visit.page("moves/accept.html", one=one)
     await partners.unguarded(visit.db)
     await sites.moves.accept(visit.db, one.move, actor=visit.principal.actor, now=visit.now)
+    await visit.note("move.accepted", move_id)
     return visit.go("/moves", N_("It is accepted: the site is yours from the start of the next period on."))
 
 

@@ -80,23 +80,24 @@ async def list_agents(visit: SignedIn, site_id: str, last_backup: str = "", afte
 @router.post("/snooze")
 async def snooze(visit: SignedIn, site_id: str) -> Response:
     """Send no warning for some days."""
-    site, given = (await own_key(visit, site_id, Right.KEYS_WRITE)).site_id, visit.form.read(Snooze)
+    key, given = await own_key(visit, site_id, Right.KEYS_WRITE), visit.form.read(Snooze)
     if given is not None:
-        until = visit.now + timedelta(days=given.days)
-        await visit.attempt(
-            sites.orders.snooze(visit.db, site, until=until, actor=visit.principal.actor, now=visit.now)
-        )
+        await visit.attempt(_snooze(visit, key, visit.now + timedelta(days=given.days)))
     if visit.form.right:
         return visit.go(f"/sites/{site_id}", N_("Warnings are snoozed. The other dates stay as they are."))
-    return await page(visit, site)
+    return await page(visit, key.site_id)
 
 
 @router.post("/wake")
 async def wake(visit: SignedIn, site_id: str) -> Response:
     """Send warnings again."""
-    key = await own_key(visit, site_id, Right.KEYS_WRITE)
-    await sites.orders.snooze(visit.db, key.site_id, until=None, actor=visit.principal.actor, now=visit.now)
+    await _snooze(visit, await own_key(visit, site_id, Right.KEYS_WRITE), None)
     return visit.go(f"/sites/{site_id}", N_("Warnings are sent again."))
+
+
+async def _snooze(visit: Signed, key: Key, until: datetime | None) -> None:
+    await sites.orders.snooze(visit.db, key.site_id, until=until, actor=visit.principal.actor, now=visit.now)
+    await visit.note("key.snoozed", ids.show("key", key.id), until=until and until.isoformat())
 
 
 @router.post("/commands")

@@ -86,6 +86,7 @@ async def ask_void(msp_id: str, site_id: str, visit: SignedIn) -> Response:
     if asked is not None:
         row = await visit.attempt(reports.ask_void(visit.db, visit.principal, asked, visit.now))
         if row is not None:
+            await visit.note("void.asked", site_id, void=ids.show("void", row.id))
             return visit.go(f"/voids/{ids.show('void', row.id)}", N_("Your distributor has been asked."))
     return await _request_page(visit, msp_id, site_id)
 
