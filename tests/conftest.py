@@ -19,7 +19,7 @@ from services.db import Sessions, make_engine, make_sessions
 from services.settings import Settings
 from services.signing import Vault
 from services.sites import Desk, LeaseSigner, Pace
-from tests.support.clock import TestClock
+from tests.support.clock import START, TestClock
 from tests.support.database import wipe
 from tests.support.world import ZONE, World
 
@@ -71,9 +71,15 @@ def vault(settings: Settings) -> Vault:
     return Vault(settings.master_secret.get_secret_value())
 
 
-@pytest.fixture
-def clock() -> TestClock:
+@pytest.fixture(scope="session")
+def one_clock() -> TestClock:
     return TestClock()
+
+
+@pytest.fixture
+def clock(one_clock: TestClock) -> TestClock:
+    one_clock.now = START
+    return one_clock
 
 
 @pytest.fixture
@@ -93,12 +99,17 @@ async def world(sessions: Sessions, desk: Desk, clock: TestClock) -> World:
     return World(sessions, desk, clock, distributor, msp)
 
 
+@pytest.fixture(scope="session")
+def built_app(ground: Ground, one_clock: TestClock) -> FastAPI:
+    """The app, not started: to build its routes takes two seconds, so all tests share them."""
+    return create_app(ground.settings, one_clock)
+
+
 @pytest.fixture
-async def app(world: World, settings: Settings, clock: TestClock) -> AsyncIterator[FastAPI]:
-    """The app, started, on the world's database and clock."""
-    made = create_app(settings, clock)
-    async with made.router.lifespan_context(made):
-        yield made
+async def app(built_app: FastAPI, world: World) -> AsyncIterator[FastAPI]:
+    """The app, started anew, on the world's database and clock."""
+    async with built_app.router.lifespan_context(built_app):
+        yield built_app
 
 
 @pytest.fixture
