@@ -8,6 +8,7 @@ import itertools
 from collections.abc import AsyncIterator, Iterator
 
 import httpx
+import hypothesis
 import pytest
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -22,6 +23,11 @@ from services.sites import Desk, LeaseSigner, Pace
 from tests.support.clock import START, TestClock
 from tests.support.database import wipe
 from tests.support.world import ZONE, World
+
+# How many plays the state machine makes; other properties say for themselves. CI asks for the thorough ones.
+hypothesis.settings.register_profile("usual", max_examples=40)
+hypothesis.settings.register_profile("thorough", max_examples=200)
+hypothesis.settings.load_profile("usual")
 
 _addresses = itertools.count(1)
 
