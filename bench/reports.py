@@ -7,6 +7,7 @@ import asyncio
 import resource
 import statistics
 import time
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 from uuid import UUID
@@ -60,10 +61,11 @@ from generate_series(1, :sites) s, generate_series(1, :changes) n;
 """
 
 
-def rows() -> list[Row]:
+def rows() -> Iterator[Row]:
     """Take the measurements."""
+    yield _forms_row()
     with lay_ground() as ground:
-        return [*asyncio.run(_close_rows(ground.settings.migrate_database_url)), _forms_row()]
+        yield from asyncio.run(_close_rows(ground.settings.migrate_database_url))
 
 
 async def _close_rows(url: str) -> list[Row]:
