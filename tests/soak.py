@@ -28,7 +28,7 @@ from ops.stack import Stack, start_stack
 from report_worker.main import DELIVERY, REPORTS, SHORT, Bell
 from services import partners, sites
 from services.clock import SharedClock
-from services.db import make_engine, make_sessions
+from services.db import Sessions, make_engine, make_sessions
 from services.delivery.tables import Letter
 from services.reports.tables import ClosedPeriod, Report, ReportLine
 from services.settings import Settings
@@ -43,7 +43,7 @@ MACHINES = 12
 VICTIMS = ("api", "worker", "postgres", "valkey", "valkey emptied")
 _TICK, _RATE = 0.005, 10
 _RING_SECONDS = 0.5
-_LEAP_HOURS = (6, 60)
+_LEAP_HOURS = (6, 48)
 _JOBS = ((SHORT, "sweep"), (SHORT, "make_partitions"), (REPORTS, "close_periods"), (DELIVERY, "send_letters"))
 _LATER = timedelta(minutes=11)  # a letter whose sender died is claimed for ten
 _ENDS_WITHIN_SECONDS = 120
@@ -143,24 +143,22 @@ class Soak:
         self.world.clock.now = self.clock()
 
     async def _finish(self) -> None:
-        """Go beyond the close of the last month, and wait until no report and no letter is due."""
-        now = self.clock()
-        grace = timedelta(hours=7)
-        self.clock.set(now + grace)
+        """Go beyond the close of the month, and wait until no report and no letter is due."""
+        last = self.world.month().ends_at
+        self.clock.set(last + timedelta(hours=7))
         async with asyncio.timeout(_ENDS_WITHIN_SECONDS):
-            while await self._due():
+            while await self._due(last):
                 await self._ring_once()
                 await asyncio.sleep(_RING_SECONDS)
                 self.clock.set(self.clock() + _LATER)
 
-    async def _due(self) -> bool:
+    async def _due(self, last: datetime) -> bool:
         letters = select(func.count()).select_from(Letter).where(Letter.next_attempt_at.is_not(None))
         reports = select(func.count()).select_from(Report).where(Report.issued_at.is_(None))
         async with self.world.sessions() as db:
-            periods = await db.scalar(select(func.max(ClosedPeriod.ends_at)))
+            closed = await db.scalar(select(func.max(ClosedPeriod.ends_at)))
             waiting = (await db.scalar(letters) or 0) + (await db.scalar(reports) or 0)
-        closed = periods is not None and periods == self.world.month().starts_at
-        return waiting > 0 or not closed
+        return waiting > 0 or closed is None or closed < last
 
     async def check(self) -> str:
         """Hold everything against what was promised; say what there was."""
@@ -219,10 +217,10 @@ class Soak:
 
 
 def _peak(member: Member, starts_at: datetime, ends_at: datetime) -> int:
-    """The highest count in a month: what held when it began, and all changes in it."""
-    changes = [(datetime.fromisoformat(str(one["at"])), int(one["server"])) for one in member.changes.values()]
-    before = [server for at, server in sorted(changes, key=lambda one: one[0]) if at < starts_at]
-    return max(before[-1:] + [server for at, server in changes if starts_at <= at < ends_at] + [0])
+    """The highest count in a month: what held when it began, and all changes in it; at one instant the last holds."""
+    changes = {datetime.fromisoformat(str(one["at"])): int(one["server"]) for one in member.changes.values()}
+    before = [server for at, server in changes.items() if at < starts_at]
+    return max([0, *before[-1:], *(server for at, server in changes.items() if starts_at <= at < ends_at)])
 
 
 async def _until(holds: Callable[[], bool]) -> None:
@@ -231,9 +229,8 @@ async def _until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def _make_world(settings: Settings) -> World:
+async def _make_world(settings: Settings, sessions: Sessions) -> World:
     """One distributor in Rome with one MSP, whose contact has an address."""
-    sessions = make_sessions(make_engine(settings.database_url))
     vault = Vault(settings.master_secret.get_secret_value())
     async with sessions.begin() as db:
         distributor = await partners.add_distributor(db, name="Distribuzione", zone=ZONE, now=START)
@@ -246,12 +243,15 @@ async def _make_world(settings: Settings) -> World:
 async def _soak(ground: Ground, stack: Stack, seed: int, kills: int, seconds: float) -> str:
     assert ground.servers is not None
     assert stack.clock is not None
-    world = await _make_world(ground.settings)
+    engine = make_engine(ground.settings.database_url, pool_pre_ping=True)  # its connections are killed too
+    world = await _make_world(ground.settings, make_sessions(engine))
     async with crowd(world, MACHINES, [stack.url], seed=seed, clock=stack.clock) as people:
         living = {"api": stack.api, "worker": stack.worker}
         soak = Soak(stack, ground.servers, world, stack.clock, people, random.Random(seed), living)
         await soak.run(kills, seconds)
-        return await soak.check()
+        found = await soak.check()
+    await engine.dispose()
+    return found
 
 
 def soak(seed: int, kills: int, seconds: float) -> str:
