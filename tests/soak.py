@@ -61,6 +61,7 @@ class Soak:
     random: random.Random
     living: dict[str, Child]
     killed: Counter[str] = field(default_factory=Counter)
+    deck: list[str] = field(default_factory=list)
     over: bool = False
 
     async def run(self, kills: int, seconds: float) -> None:
@@ -102,7 +103,8 @@ class Soak:
     async def _kill_all(self, kills: int, seconds: float) -> None:
         ends = time.monotonic() + seconds
         while sum(self.killed.values()) < kills and time.monotonic() < ends:
-            victim = self.random.choice(VICTIMS)
+            self.deck = self.deck or self.random.sample(VICTIMS, len(VICTIMS))
+            victim = self.deck.pop()
             await asyncio.sleep(self.random.uniform(0, 0.3))
             await self._kill(victim)
             self.killed[victim] += 1
