@@ -15,7 +15,7 @@ from services.ids import show
 from services.partners.audit import note
 from services.partners.principal import VENDOR_ID, PartnerKind, Principal
 from services.partners.register import DistributorClosed, free_name
-from services.partners.scope import visible_msp
+from services.partners.scope import holds_msp, visible_msp
 from services.partners.tables import Distributor, Msp, MspTenure
 
 # Who may change what of an MSP; the vendor may change all.
@@ -55,9 +55,12 @@ async def names_of_msps(db: AsyncSession, caller: Principal, msp_ids: Collection
 
 
 async def one_msp(db: AsyncSession, caller: Principal, msp_id: UUID, *, lock: bool = False) -> Msp:
-    """Give one MSP; raises `Absent` also for a stranger's."""
-    query = select(Msp).where(Msp.id == msp_id, visible_msp(caller, Msp.id))
-    msp = await db.scalar(query.with_for_update() if lock else query)
+    """Give one MSP, locked if it is to be changed; raises `Absent` also for a stranger's.
+
+    A distributor sees an MSP that it had, and changes it no more.
+    """
+    query = select(Msp).where(Msp.id == msp_id, (holds_msp if lock else visible_msp)(caller, Msp.id))
+    msp = await db.scalar(query.with_for_update(key_share=True) if lock else query)
     if msp is None:
         raise Absent
     return msp

@@ -222,6 +222,8 @@ RULES: dict[tuple[str, str], Rule] = {
     ("GET", "/v1/msps/{msp_id}"): Rule(sees=_CHAIN),
     ("PATCH", "/v1/msps/{msp_id}"): Rule(MEMBER, body={"address": "Via Roma 1"}, sees=_CHAIN),
     ("POST", "/v1/msps/{msp_id}/closing"): Rule(ADMIN, frozenset({VENDOR}), {"reason": "gone"}, good=201, sees=_CHAIN),
+    ("POST", "/v1/msps/{msp_id}/suspend"): Rule(MEMBER, _ABOVE, {"reason": "unpaid"}, sees=_CHAIN),
+    ("POST", "/v1/msps/{msp_id}/resume"): Rule(MEMBER, _ABOVE, sees=_CHAIN),
     ("POST", "/v1/msps/{msp_id}/move"): Rule(
         ADMIN, frozenset({VENDOR}), {"distributor_id": "{other}"}, good=201, sees=_CHAIN
     ),
