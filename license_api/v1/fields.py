@@ -96,6 +96,7 @@ Email = Annotated[
 ]
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 Language = Literal["it", "en"]
+Version = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z.-]{1,40}$")]
 Secret = Annotated[
     str, StringConstraints(min_length=1, max_length=200), WithJsonSchema({"type": "string", "format": "password"})
 ]
@@ -110,6 +111,7 @@ PriceListIdText = Annotated[str, _shown("price_list")]
 MspIdText = Annotated[str, _shown("msp")]
 DistributorIdText = Annotated[str, _shown("distributor")]
 RegistrationIdText = Annotated[str, _shown("registration")]
+DocumentIdText = Annotated[str, _shown("document")]
 UserIdText = Annotated[str, _shown("user")]
 InvitationIdText = Annotated[str, _shown("invitation")]
 SessionIdText = Annotated[str, _shown("session")]

@@ -73,19 +73,6 @@ async def change_msp(db: AsyncSession, caller: Principal, msp: Msp, values: Mapp
     await db.flush()
 
 
-async def close_msp(db: AsyncSession, caller: Principal, msp_id: UUID, *, reason: str, now: datetime) -> Msp:
-    """Close an MSP: it makes no more keys and none activates; what there is stays readable. Twice is once."""
-    caller.one_of(PartnerKind.VENDOR)
-    msp = await one_msp(db, caller, msp_id, lock=True)
-    if msp.closed_at is None:
-        msp.closed_at = now
-        shown = show("msp", msp.id)
-        await note(db, caller, "msp.closed", shown, after={"reason": reason}, msp_id=msp.id, now=now)
-        delivery.emit(db, partner_id=msp.id, kind="msp.closed", subject={"msp": shown}, now=now)
-        await db.flush()
-    return msp
-
-
 async def distributors(db: AsyncSession, caller: Principal, *, after: UUID | None, limit: int) -> Sequence[Distributor]:
     """Give a page of the distributors that the caller sees: all, itself, or its own."""
     query = _visible_distributors(caller).order_by(Distributor.id).limit(limit)

@@ -74,6 +74,8 @@ OPEN = {
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("GET", "/v1/schemas/{schema}"),
+    ("GET", "/v1/documents"),
+    ("GET", "/v1/documents/{document_id}"),
     ("POST", "/v1/registrations"),
     ("POST", "/v1/registrations/verification"),
     ("POST", "/v1/sessions"),
@@ -203,6 +205,12 @@ RULES: dict[tuple[str, str], Rule] = {
     ),
     ("POST", "/v1/registrations/{registration_id}/rejection"): Rule(
         MEMBER, frozenset({VENDOR}), {"reason": "no"}, good=201, foreign=False, sees=_CHAIN
+    ),
+    ("POST", "/v1/documents"): Rule(
+        ADMIN,
+        frozenset({VENDOR}),
+        {"kind": "terms", "version": "2026-02", "text_it": "Testo.", "text_en": "Text."},
+        good=201,
     ),
     ("GET", "/v1/distributors"): Rule(),
     ("POST", "/v1/distributors"): Rule(
