@@ -1,6 +1,6 @@
 """The programme's documents: anybody reads what is in force before a registration accepts it; the vendor publishes."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter
 from pydantic import StringConstraints
@@ -102,7 +102,7 @@ async def publish_document(body: Publication, caller: Caller, db: Db, now: Now) 
     return _read(await partners.publish(db, caller, draft, now))
 
 
-def _shown(row: ProgrammeDocument) -> dict[str, object]:
+def _shown(row: ProgrammeDocument) -> dict[str, Any]:
     return {
         "id": ids.show("document", row.id),
         "kind": row.kind,
