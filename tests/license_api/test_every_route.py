@@ -209,7 +209,7 @@ RULES: dict[tuple[str, str], Rule] = {
     ("POST", "/v1/documents"): Rule(
         ADMIN,
         frozenset({VENDOR}),
-        {"kind": "terms", "version": "2026-02", "text_it": "Testo.", "text_en": "Text."},
+        {"kind": "programme", "version": "2026-02", "text_it": "Testo.", "text_en": "Text."},
         good=201,
     ),
     ("GET", "/v1/distributors"): Rule(),
