@@ -177,7 +177,7 @@ async def _msp(db: AsyncSession, msp_id: UUID) -> partners.Msp:
     return await db.get_one(partners.Msp, msp_id, with_for_update={"key_share": True}, populate_existing=True)
 
 
-async def _tell_of_msp(db: AsyncSession, msp_id: UUID, kind: str, now: datetime) -> None:
+async def _tell_of_msp(db: AsyncSession, msp_id: UUID, kind: delivery.EventKind, now: datetime) -> None:
     for partner_id in (msp_id, await partners.distributor_of(db, msp_id, now)):
         delivery.emit(db, partner_id=partner_id, kind=kind, subject={"msp": show("msp", msp_id)}, now=now)
 
