@@ -27,6 +27,8 @@ _SILENCE = (
     "update silence_timers set due_at = $3::timestamptz + interval '14 days', silent_since_at = $3, rung = 'disable' "
     + _SOME,
 )
+# What was disabled before was so long ago: the breaker reads by those of a day, and a hundred are to be new.
+_LONG_AGO = "update key_events set recorded_at = recorded_at - interval '2 days'"
 _READ = "select coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0)::bigint from pg_stat_user_tables"
 
 
@@ -78,6 +80,7 @@ async def _median(sessions: Sessions, connection: Any, first: int) -> _Swept:
 
 async def _sweep(sessions: Sessions, connection: Any, first: int, last: int) -> _Swept:
     now = system_clock()
+    await connection.execute(_LONG_AGO)
     for statement in _SILENCE:
         await connection.execute(statement, first, last, now - _DISABLE_AFTER - timedelta(minutes=1))
     before = await _read(connection)
