@@ -20,6 +20,7 @@ from services.delivery.endpoints import (
 )
 from services.delivery.feed import events_of
 from services.delivery.gathering import gather
+from services.delivery.kinds import KINDS, EventKind
 from services.delivery.mailers import Attachment, FolderMailer, Mailer, NotSent, SmtpMailer
 from services.delivery.outbox import Language, emit, language, latest_events, link, post, post_to_stranger
 from services.delivery.posting import (
@@ -27,6 +28,7 @@ from services.delivery.posting import (
     PostOffice,
     attempts_of,
     compose_letter,
+    empty_letters,
     letters_of,
     next_letter,
     settle_letter,
@@ -45,10 +47,12 @@ from services.delivery.telling import (
 )
 
 __all__ = [
+    "KINDS",
     "Attach",
     "Attachment",
     "Carrier",
     "Event",
+    "EventKind",
     "FolderMailer",
     "Language",
     "Letter",
@@ -70,6 +74,7 @@ __all__ = [
     "compose_letter",
     "deliveries_of",
     "emit",
+    "empty_letters",
     "endpoint_of",
     "endpoints_of",
     "events_of",

@@ -55,7 +55,7 @@ async def create(
     entropy: Entropy = secrets.token_bytes,
 ) -> IssuedKey:
     """Make a key for one Site Manager; raises `KeyNameTaken`, `MspNotApproved`, `MspSuspended`."""
-    if (await partners.approved_msp(db, msp_id)).suspended_at is not None:
+    if (await partners.approved_msp(db, msp_id, held=True)).suspended_at is not None:
         raise partners.MspSuspended
     site_id, key_id = new_id(now, entropy), new_id(now, entropy)
     await take_name(db, msp_id, name, site_id)

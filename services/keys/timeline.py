@@ -6,9 +6,13 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services import delivery
+from services.delivery import KINDS, EventKind
 from services.ids import new_id, show
 from services.keys.states import KeyState
 from services.keys.tables import Key, KeyEvent
+
+# What happens to a key, as an event names it.
+_KINDS: dict[str, EventKind] = {kind.removeprefix("key."): kind for kind in KINDS if kind.startswith("key.")}
 
 
 def record(
@@ -24,7 +28,7 @@ def record(
 ) -> None:
     """Add one line: what happened to the key `at` an instant, recorded `now`; its MSP is told by an event."""
     subject = {"key": show("key", key.id), "site": show("site", key.site_id)}
-    delivery.emit(db, partner_id=key.msp_id, kind=f"key.{event}", subject=subject, now=now)
+    delivery.emit(db, partner_id=key.msp_id, kind=_KINDS[event], subject=subject, now=now)
     db.add(
         KeyEvent(
             site_id=key.site_id,

@@ -5,12 +5,12 @@ rows of its own chain for its own interval, and a stranger's row does not exist 
 """
 
 from services.partners.audit import audit_log, names_of_actors, note
+from services.partners.closing import close_msp
 from services.partners.directory import (
     TerritoryTaken,
     appointed,
     change_distributor,
     change_msp,
-    close_msp,
     distributor_for,
     distributors,
     may_change,

@@ -15,7 +15,7 @@ from services.ids import show
 from services.partners.audit import note
 from services.partners.principal import VENDOR_ID, PartnerKind, Principal
 from services.partners.register import DistributorClosed, free_name
-from services.partners.scope import visible_msp
+from services.partners.scope import holds_msp, visible_msp
 from services.partners.tables import Distributor, Msp, MspTenure
 
 # Who may change what of an MSP; the vendor may change all.
@@ -55,9 +55,12 @@ async def names_of_msps(db: AsyncSession, caller: Principal, msp_ids: Collection
 
 
 async def one_msp(db: AsyncSession, caller: Principal, msp_id: UUID, *, lock: bool = False) -> Msp:
-    """Give one MSP; raises `Absent` also for a stranger's."""
-    query = select(Msp).where(Msp.id == msp_id, visible_msp(caller, Msp.id))
-    msp = await db.scalar(query.with_for_update() if lock else query)
+    """Give one MSP, locked if it is to be changed; raises `Absent` also for a stranger's.
+
+    A distributor sees an MSP that it had, and changes it no more.
+    """
+    query = select(Msp).where(Msp.id == msp_id, (holds_msp if lock else visible_msp)(caller, Msp.id))
+    msp = await db.scalar(query.with_for_update(key_share=True) if lock else query)
     if msp is None:
         raise Absent
     return msp
@@ -68,19 +71,6 @@ async def change_msp(db: AsyncSession, caller: Principal, msp: Msp, values: Mapp
     await _change(db, msp, values, _MAY_CHANGE[caller.kind])
     await note(db, caller, "msp.changed", show("msp", msp.id), after=values, msp_id=msp.id, now=now)
     await db.flush()
-
-
-async def close_msp(db: AsyncSession, caller: Principal, msp_id: UUID, *, reason: str, now: datetime) -> Msp:
-    """Close an MSP: it makes no more keys and none activates; what there is stays readable. Twice is once."""
-    caller.one_of(PartnerKind.VENDOR)
-    msp = await one_msp(db, caller, msp_id, lock=True)
-    if msp.closed_at is None:
-        msp.closed_at = now
-        shown = show("msp", msp.id)
-        await note(db, caller, "msp.closed", shown, after={"reason": reason}, msp_id=msp.id, now=now)
-        delivery.emit(db, partner_id=msp.id, kind="msp.closed", subject={"msp": shown}, now=now)
-        await db.flush()
-    return msp
 
 
 async def distributors(db: AsyncSession, caller: Principal, *, after: UUID | None, limit: int) -> Sequence[Distributor]:
