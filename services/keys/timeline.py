@@ -27,8 +27,7 @@ def record(
     reason: str | None = None,
 ) -> None:
     """Add one line: what happened to the key `at` an instant, recorded `now`; its MSP is told by an event."""
-    subject = {"key": show("key", key.id), "site": show("site", key.site_id)}
-    delivery.emit(db, partner_id=key.msp_id, kind=_KINDS[event], subject=subject, now=now)
+    delivery.emit(db, partner_id=key.msp_id, kind=_KINDS[event], subject=subject_of(key), now=now)
     db.add(
         KeyEvent(
             site_id=key.site_id,
@@ -43,6 +42,11 @@ def record(
             actor=actor,
         )
     )
+
+
+def subject_of(key: Key) -> dict[str, str]:
+    """Give what an event of a key is about."""
+    return {"key": show("key", key.id), "site": show("site", key.site_id)}
 
 
 async def timeline(db: AsyncSession, key: Key, limit: int = 500) -> list[KeyEvent]:

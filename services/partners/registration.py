@@ -20,7 +20,7 @@ from services.partners.invitations import LinkInvalid, invite
 from services.partners.people_tables import Registration
 from services.partners.principal import VENDOR_ID, Origin, PartnerKind, Principal, Role
 from services.partners.register import add_msp
-from services.partners.signing_in import user_by_email
+from services.partners.signing_in import id_by_email
 from services.partners.tables import Msp
 from services.partners.users import Partner
 from services.signing import Vault, digest
@@ -78,7 +78,7 @@ async def register(db: AsyncSession, vault: Vault, applicant: Applicant, *, addr
     await check_accepted(db, DocumentKind.PRIVACY, applicant.privacy_version, "/accepted_privacy_notice")
     email = applicant.email.strip().lower()
     token = secrets.token_urlsafe(32)
-    known = await user_by_email(db, email)
+    known = await id_by_email(db, email)
     row = Registration(
         id=new_id(now),
         company=applicant.company,

@@ -37,6 +37,17 @@ async def lock(db: AsyncSession, site_id: UUID) -> Key:
     return await keys.of_site_for_update(db, site_id)
 
 
+_TURN = """
+select site_id, id, pg_advisory_xact_lock(hashtextextended('site ' || site_id, 0)) from keys where code_hash = $1
+"""
+
+
+async def take_turn(db: AsyncSession, code_hash: bytes) -> Key | None:
+    """Take the turn of the site whose key has this code, as `lock_lines_of` does; gives no more than the key's ids."""
+    found = (await (await db.connection()).exec_driver_sql(_TURN, (code_hash,))).first()
+    return None if found is None else Key(site_id=found.site_id, id=found.id)
+
+
 async def lock_lines_of(db: AsyncSession, site_id: UUID) -> list[Line]:
     """Lock all lines of a site, in the order of their ids, and let nobody else who does so add one meanwhile."""
     return await _lock_lines(db, [site_id])
