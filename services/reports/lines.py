@@ -13,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.usage import FIGURES, Span, figure_parameters
 
 # What a key is called, and its code, are those of the span's end: what it is called since is kept in its own row.
+# A flag that nobody took down is of the months in which what it tells of was seen, a clone of those in which two of an
+# installation's lines were heard.
 # A key that was never activated is never charged and has no line. One that was revoked before has none either, once
 # nothing of it is known nor can count any more.
 _LINES = f"""
@@ -61,7 +63,14 @@ left join lateral (select bool_or(e.to_state = 'disabled') as disabled, bool_or(
 left join lateral (select bool_or(g.flag = 'clone_suspected') as clone_suspected,
         bool_or(g.flag = 'implausible') as implausible
     from site_flags g where g.site_id = f.site_id and g.from_at < f.until_at and g.from_at <= :cut_off_at
-        and coalesce(g.until_at, 'infinity') > f.from_at) raised on true
+        and coalesce(g.until_at, 'infinity') > f.from_at
+        and (g.seen && tstzrange(f.from_at, f.until_at) or (g.flag = 'clone_suspected' and exists (
+            select from lines l
+            left join contact_gaps c on c.site_id = l.site_id and c.installation_id = l.installation_id
+                and c.line = l.line and c.from_at <= :cut_off_at and c.until_at > :cut_off_at
+            where l.site_id = f.site_id and l.begins_at < f.until_at
+                and case when c.site_id is null then l.known_until_at else c.known_until_at end > f.from_at
+            group by l.installation_id having count(*) > 1)))) raised on true
 where k.activated_at < f.until_at
     and (f.server is not null or starting.to_state is distinct from 'revoked' or exists (
         select from lines l where l.site_id = f.site_id and not exists (
