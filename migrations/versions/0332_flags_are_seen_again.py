@@ -11,11 +11,13 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("site_flags", sa.Column("seen", postgresql.TSTZMULTIRANGE(), nullable=True))
+    op.add_column(
+        "site_flags",
+        sa.Column("seen", postgresql.TSTZMULTIRANGE(), server_default=sa.text("'{}'"), nullable=False),
+    )
     # What is up goes on to be of every month, as it was raised under; from now on each is seen or not.
     last = "greatest(from_at, coalesce(until_at, now()))"
     op.execute(f"update site_flags set seen = tstzmultirange(tstzrange(from_at, {last}, '[]'))")
-    op.alter_column("site_flags", "seen", nullable=False)
 
 
 def downgrade() -> None:

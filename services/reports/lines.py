@@ -64,7 +64,8 @@ left join lateral (select bool_or(g.flag = 'clone_suspected') as clone_suspected
         bool_or(g.flag = 'implausible') as implausible
     from site_flags g where g.site_id = f.site_id and g.from_at < f.until_at and g.from_at <= :cut_off_at
         and coalesce(g.until_at, 'infinity') > f.from_at
-        and (g.seen && tstzrange(f.from_at, f.until_at) or (g.flag = 'clone_suspected' and exists (
+        and (g.from_at >= f.from_at or g.seen && tstzrange(f.from_at, f.until_at)
+            or (g.flag = 'clone_suspected' and exists (
             select from lines l
             left join contact_gaps c on c.site_id = l.site_id and c.installation_id = l.installation_id
                 and c.line = l.line and c.from_at <= :cut_off_at and c.until_at > :cut_off_at

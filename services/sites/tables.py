@@ -161,7 +161,7 @@ class SiteFlag(Row):
     from_at: Mapped[datetime] = mapped_column(primary_key=True)
     until_at: Mapped[datetime | None]
     detail: Mapped[str]
-    seen: Mapped[Any] = mapped_column(TSTZMULTIRANGE)
+    seen: Mapped[Any] = mapped_column(TSTZMULTIRANGE, server_default=text("'{}'"))
 
     __table_args__ = (CheckConstraint("flag in ('clone_suspected', 'implausible')", name="flag"),)
 
