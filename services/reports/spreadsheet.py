@@ -26,7 +26,15 @@ class Workbook:
         self.book = xlsxwriter.Workbook(self._bytes, _OPTIONS)
         self.book.set_properties({"title": title, "created": created.replace(tzinfo=None)})
         self.head = self.book.add_format(
-            {"bold": True, "bg_color": "#E6EEF2", "bottom": 1, "text_wrap": True, "valign": "top", "indent": 1}
+            {
+                "bold": True,
+                "bg_color": "#E6EEF2",
+                "bottom": 1,
+                "text_wrap": True,
+                "valign": "top",
+                "align": "left",
+                "indent": 1,
+            }
         )
         self.bold = self.book.add_format({"bold": True})
         self.title = self.book.add_format({"bold": True, "font_size": 16})
@@ -42,8 +50,8 @@ class Workbook:
         self.instant = self.book.add_format({**_TOP, "num_format": "yyyy-mm-dd hh:mm:ss"})
         self.day = self.book.add_format({**_TOP, "num_format": "yyyy-mm-dd"})
         self.left = self.book.add_format({"num_format": "#,##0", "align": "left"})
-        self.text = self.book.add_format({**_TOP, "indent": 1})
-        self.wrap = self.book.add_format({**_TOP, "indent": 1, "text_wrap": True})
+        self.text = self.book.add_format({**_TOP, "align": "left", "indent": 1})
+        self.wrap = self.book.add_format({**_TOP, "align": "left", "indent": 1, "text_wrap": True})
 
     def table(
         self, name: str, columns: Sequence[tuple[str, float]], rows: Sequence[Sequence[Any]], *, pages_wide: int = 1

@@ -73,19 +73,19 @@ def _lines(book: Workbook, document: Document, language: Language) -> None:
     columns = [(words["site"], 30.0), (words["reference"], 16), (words["key"], 31), (words["state"], 12)]
     for name in TYPES:
         columns += [
-            (f"{words[name]}\n{words['peak']}", 11),
+            (f"{words[name]}\n{words['peak']}", 13),
             (f"{words[name]}\n{words['peak_at']}", 19),
-            (f"{words[name]}\n{words['active']}", 11),
-            (f"{words[name]}\n{words['charged']}", 11),
+            (f"{words[name]}\n{words['active']}", 13),
+            (f"{words[name]}\n{words['charged']}", 13),
         ]
     columns += [
-        (words["at_once"], 11),
+        (words["at_once"], 12),
         (words["at_once_at"], 19),
-        (f"{words['total']}\n{words['charged']}", 11),
+        (f"{words['total']}\n{words['charged']}", 13),
         (words["coverage"], 11),
         (words["activated"], 19),
         (words["flags"], 36),
-        (words["standalones"], 12),
+        (words["standalones"], 14),
         (words["gaps"], 36),
     ]
     rows = [_line(book, line, document["period"]["zone"], language) for line in document["lines"]]
