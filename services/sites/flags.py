@@ -1,15 +1,17 @@
 """Flags: what partners should know of a site beside its figures, which no flag changes.
 
 A clone is the MSP's to look after, so it takes that flag down itself; what is implausible is for those who invoice by
-it. A flag that was taken down goes up again when the same is seen anew.
+it. A flag that was taken down goes up again when the same is seen anew. One that stays up is no flag of later months in
+which nothing was seen any more.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Literal, NamedTuple
+from datetime import datetime, timedelta
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
+from sqlalchemy.dialects.postgresql.ranges import MultiRange, Range
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services import ids, partners
@@ -22,6 +24,7 @@ from services.usage import Line
 Flag = Literal["clone_suspected", "implausible"]
 CLONE: Flag = "clone_suspected"
 IMPLAUSIBLE: Flag = "implausible"
+_AT_ONCE = timedelta(days=1)
 
 
 class Flagged(NamedTuple):
@@ -46,11 +49,19 @@ async def raise_flag(db: AsyncSession, site_id: UUID, flag: Flag, detail: str, n
     """Raise a flag; False if it is up already, whose detail is then the new one. The caller holds the site's lines."""
     row = await _up(db, site_id, flag)
     if row is not None:
-        row.detail = detail
+        row.detail, row.seen = detail, _seen_again(now)
         return False
-    db.add(SiteFlag(site_id=site_id, flag=flag, from_at=now, until_at=None, detail=detail))
+    seen = MultiRange([Range(now, now, bounds="[]")])
+    db.add(SiteFlag(site_id=site_id, flag=flag, from_at=now, until_at=None, detail=detail, seen=seen))
     await db.flush()
     return True
+
+
+def _seen_again(now: datetime) -> ColumnElement[Any]:
+    """Add an instant to what a flag's row has seen; from the last one on, if that is not a day ago."""
+    last = func.upper(SiteFlag.seen)
+    since = case((and_(last >= now - _AT_ONCE, last <= now), last), else_=now)
+    return SiteFlag.seen.op("+")(func.tstzmultirange(func.tstzrange(since, now, "[]")))
 
 
 async def take_down(
