@@ -17,7 +17,7 @@ async def rename(db: AsyncSession, key: Key, *, name: str, reference: str | None
         await take_name(db, key.msp_id, name, key.site_id)
         await db.execute(delete(KeyName).where(KeyName.msp_id == key.msp_id, KeyName.name == key.name))
     if (name, reference) != (key.name, key.reference):
-        labels.keep(db, key, now, now)
+        labels.keep(db, key, now)
     key.name, key.reference = name, reference
     await db.flush()
 
