@@ -171,8 +171,9 @@ async def _announce(db: AsyncSession, one: Due, now: datetime) -> None:
     corrections = await find_corrections(db, one.distributor_id, period.starts_at, one.cut_off_at)
     reported = await partners.msps_with_sites(db, msps, period.starts_at, period.ends_at)
     reported |= {charge.msp_id for charge in corrections}
-    rows = await db.scalars(select(Msp).where(Msp.id.in_(reported)).order_by(Msp.name, Msp.id))
-    reports = {msp.id: _announced(one, msp.id, msp.name, now) for msp in rows}
+    rows = (await db.scalars(select(Msp).where(Msp.id.in_(reported)).order_by(Msp.name, Msp.id))).all()
+    called = await partners.called_at(db, rows, period.ends_at)
+    reports = {msp.id: _announced(one, msp.id, called[msp.id].name, now) for msp in rows}
     db.add_all(reports.values())
     await db.flush()
     for charge in corrections:

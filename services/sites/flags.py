@@ -7,10 +7,10 @@ which nothing was seen any more.
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql.ranges import MultiRange, Range
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -24,7 +24,7 @@ from services.usage import Line
 Flag = Literal["clone_suspected", "implausible"]
 CLONE: Flag = "clone_suspected"
 IMPLAUSIBLE: Flag = "implausible"
-_AT_ONCE = timedelta(days=1)
+_A_STRETCH, _NO_DIFFERENCE = timedelta(days=1), timedelta(hours=1)
 
 
 class Flagged(NamedTuple):
@@ -49,19 +49,25 @@ async def raise_flag(db: AsyncSession, site_id: UUID, flag: Flag, detail: str, n
     """Raise a flag; False if it is up already, whose detail is then the new one. The caller holds the site's lines."""
     row = await _up(db, site_id, flag)
     if row is not None:
-        row.detail, row.seen = detail, _seen_again(now)
+        row.detail, row.seen = detail, _seen_again(row.seen, now)
         return False
-    seen = MultiRange([Range(now, now, bounds="[]")])
+    seen = _seen_again((), now)
     db.add(SiteFlag(site_id=site_id, flag=flag, from_at=now, until_at=None, detail=detail, seen=seen))
     await db.flush()
     return True
 
 
-def _seen_again(now: datetime) -> ColumnElement[Any]:
-    """Add an instant to what a flag's row has seen; from the last one on, if that is not a day ago."""
-    last = func.upper(SiteFlag.seen)
-    since = case((and_(last >= now - _AT_ONCE, last <= now), last), else_=now)
-    return SiteFlag.seen.op("+")(func.tstzmultirange(func.tstzrange(since, now, "[]")))
+def _seen_again(before: Sequence[Range[datetime]], now: datetime) -> Sequence[Range[datetime]]:
+    """Add an instant to the stretches in which something was seen: to the last one, if that ended within a day.
+
+    Within an hour it makes no difference, and costs no row.
+    """
+    last = before[-1] if before else None
+    if last is None or last.lower is None or last.upper is None or now - last.upper > _A_STRETCH:
+        return MultiRange([*before, Range(now, now, bounds="[]")])
+    if now - last.upper < _NO_DIFFERENCE:
+        return before
+    return MultiRange([*before[:-1], Range(last.lower, now, bounds="[]")])
 
 
 async def take_down(

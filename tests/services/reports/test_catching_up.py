@@ -10,9 +10,10 @@ import pytest
 from sqlalchemy import delete, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services import keys, sites
+from services import keys, partners, sites
 from services.delivery import Event, Letter
 from services.keys import Key
+from services.partners import VENDOR_ID, PartnerKind, Principal
 from services.reports.tables import Charge, ClosedPeriod, Report, ReportFile, ReportLine
 from services.sites import orders
 from tests.support.machine import change
@@ -86,8 +87,13 @@ async def test_months_closed_late_have_the_numbers_bounds_and_bytes_that_they_wo
 
 
 async def called_otherwise(world: World) -> None:
-    """After the last month: one key is renamed twice, one has another reference, one another code."""
+    """After the last month: one key is renamed twice, one has another reference, one another code; so are partners."""
     async with world.sessions.begin() as db:
+        vendor = Principal(VENDOR_ID, VENDOR_ID, PartnerKind.VENDOR, at=world.clock())
+        msp = await db.get_one(partners.Msp, world.msp.id)
+        distributor = await db.get_one(partners.Distributor, world.distributor.id)
+        await partners.change_msp(db, vendor, msp, {"name": "Adriatica Group", "language": "en"}, world.clock())
+        await partners.change_distributor(db, vendor, distributor, {"name": "Sud", "language": "en"}, world.clock())
         for number in range(3):
             key = (await db.scalars(select(Key).where(Key.name == f"site {number + 2}").with_for_update())).one()
             if number == 0:
