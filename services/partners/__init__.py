@@ -37,6 +37,7 @@ from services.partners.invitations import (
     invite_vendor_admin,
     withdraw_invitation,
 )
+from services.partners.labels import called_at
 from services.partners.password_resets import request_password_reset, set_new_password
 from services.partners.passwords import hash_password
 from services.partners.people_tables import (
@@ -233,6 +234,7 @@ __all__ = [
     "begin_totp",
     "bounds",
     "bring_within",
+    "called_at",
     "change_distributor",
     "change_msp",
     "change_password",
