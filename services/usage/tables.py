@@ -62,6 +62,9 @@ class Line(Row):
     last_contact_at: Mapped[datetime]
     known_until_at: Mapped[datetime | None]
     nonce: Mapped[bytes | None]
+    # Of the bound Site Manager of a key: the key's MSP, so that whole fleets are read without a look at each tenure;
+    # null of all others.
+    msp_id: Mapped[UUID | None]
 
     __table_args__ = ({"postgresql_with": {"fillfactor": "50"}},)
 
