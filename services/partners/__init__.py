@@ -111,7 +111,7 @@ from services.partners.replacements import (
     withdraw_replacement,
 )
 from services.partners.roll import Enrolled, Standing, roll
-from services.partners.scope import guard, seen_by, unguarded, visible_chain, visible_msp, visible_to
+from services.partners.scope import guard, held_by, seen_by, unguarded, visible_chain, visible_msp, visible_to
 from services.partners.second_factor import (
     CodeNeeded,
     CodeWrong,
@@ -254,6 +254,7 @@ __all__ = [
     "end_session",
     "guard",
     "hash_password",
+    "held_by",
     "in_force",
     "invitations_of",
     "invite",

@@ -11,7 +11,7 @@ from sqlalchemy.orm import InstrumentedAttribute, aliased
 from services.partners.principal import PartnerKind, Principal
 from services.partners.tables import MspTenure, SiteTenure
 
-__all__ = ["Principal", "guard", "seen_by", "unguarded", "visible_chain", "visible_msp", "visible_to"]
+__all__ = ["Principal", "guard", "held_by", "seen_by", "unguarded", "visible_chain", "visible_msp", "visible_to"]
 
 _Column = InstrumentedAttribute[UUID]
 
@@ -19,6 +19,11 @@ _Column = InstrumentedAttribute[UUID]
 def visible_to(principal: Principal, site_id: _Column) -> ColumnElement[bool]:
     """Give the condition on a `site_id` column under which a row exists for the principal, as of when it asks."""
     return _tenure(principal, site_id, _as_of(principal))
+
+
+def held_by(principal: Principal, msp_id: _Column) -> ColumnElement[bool]:
+    """Give the condition under which a row names the principal as its MSP; all rows for those who are none."""
+    return msp_id == principal.partner_id if principal.kind is PartnerKind.MSP else true()
 
 
 def seen_by(principal: Principal, site_id: _Column, at: Any) -> ColumnElement[bool]:

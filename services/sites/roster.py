@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import DateTime, Select, func, literal, select, true, tuple_
+from sqlalchemy import ColumnElement, DateTime, Select, and_, func, literal, select, true, tuple_
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -15,9 +15,10 @@ from sqlalchemy.orm import aliased
 from services import keys, partners
 from services.errors import Absent
 from services.keys import Key, KeyState
-from services.partners import Policy, Principal
+from services.partners import PartnerKind, Policy, Principal
 from services.sites.cutoffs import cutoffs
 from services.sites.ladder import ladder
+from services.sites.moves import is_coming
 from services.sites.pulse import outages
 from services.sites.silence import Liveness, Outage, liveness
 from services.sites.tables import Installation, SilenceTimer, SiteFlag
@@ -63,23 +64,28 @@ class Order(StrEnum):
     AGENTS = "agents"
 
 
+def _deployed(line: Any) -> Any:
+    return line.server + func.coalesce(line.workstation, 0) + func.coalesce(line.server_plus, 0)
+
+
 _BOUND = (
     (Installation.site_id == Key.site_id)
     & (Installation.key_id == Key.id)
     & Installation.ended_at.is_(None)
     & (Installation.product == "site_manager")
 )
-_LINES = (Line.site_id == Installation.site_id) & (Line.installation_id == Installation.installation_id)
+# The lines of the bound Site Manager: those that say whose they are.
+_LINES = (Line.site_id == Key.site_id) & (Line.key_id == Key.id) & Line.msp_id.is_not(None)
 _LATEST = select(Line).where(_LINES).order_by(Line.last_contact_at.desc()).limit(1).lateral()
 _LINE = aliased(Line, _LATEST)
 _LONG_AGO = literal(datetime(2000, 1, 1, tzinfo=UTC), DateTime(timezone=True))
 HEARD: Any = Line.last_contact_at
-DEPLOYED: Any = Line.server + func.coalesce(Line.workstation, 0) + func.coalesce(Line.server_plus, 0)
+DEPLOYED: Any = _deployed(Line)
 _ORDERS: dict[Order, Any] = {
     Order.MADE: Key.site_id,
     Order.NAME: func.lower(Key.name),
-    Order.CONTACT: func.coalesce(HEARD, _LONG_AGO),
-    Order.AGENTS: func.coalesce(DEPLOYED, -1),
+    Order.CONTACT: func.coalesce(_LINE.last_contact_at, _LONG_AGO),
+    Order.AGENTS: func.coalesce(_deployed(_LINE), -1),
 }
 _OF_LINES = (Order.CONTACT, Order.AGENTS)
 
@@ -98,25 +104,35 @@ async def sites_of(
     descending: bool = False,
 ) -> list[SiteView]:
     """Give a page of the sites that the principal sees, in an order, beginning after one; raises `Absent` for that."""
-    column = _ORDERS[order].label("place")
-    if liveness is None and order not in _OF_LINES:
-        each = select(Key.site_id, column).where(partners.visible_to(principal, Key.site_id))
-        wanted = each.where(keys.matching(state, text)).subquery()
-    else:
+    place = (_ORDERS[order], Key.site_id)
+    page = select(Key.site_id).where(await _scope(db, principal, now), keys.matching(state, text))
+    if liveness is not None or order in _OF_LINES:
+        page = page.outerjoin(_LINE, true())
+    if liveness is not None:
         cut = await cutoffs(db, now)
-        doing = (cut.liveness(HEARD)[liveness] if liveness is not None else true()).label("wanted")
-        places = cut.join(latest(principal, column, doing).where(keys.matching(state, text))).subquery()
-        wanted = select(places).where(places.c.wanted).subquery()
-    page = select(wanted.c.site_id)
+        page = cut.join(page).where(cut.liveness(_LINE.last_contact_at)[liveness])
     if after is not None:
-        reached = (await db.execute(latest(principal, column).where(Key.site_id == after))).first()
-        if reached is None:
-            raise Absent
-        here = tuple_(wanted.c.place, wanted.c.site_id)
-        there = tuple_(literal(reached.place, wanted.c.place.type), literal(after))
+        here, there = tuple_(*place), await _place_of(db, principal, after, place)
         page = page.where(here < there if descending else here > there)
-    turned = [one.desc() if descending else one for one in (wanted.c.place, wanted.c.site_id)]
+    turned = [one.desc() if descending else one for one in place]
     return await sites_named(db, principal, list(await db.scalars(page.order_by(*turned).limit(limit))), now)
+
+
+async def _scope(db: AsyncSession, principal: Principal, now: datetime) -> ColumnElement[bool]:
+    """Say which keys the principal sees; an MSP's by the column that its keys lie by, as soon as it says so of all."""
+    seen = partners.visible_to(principal, Key.site_id)
+    if principal.kind is not PartnerKind.MSP or await is_coming(db, principal.partner_id, now):
+        return seen
+    return and_(partners.held_by(principal, Key.msp_id), seen)
+
+
+async def _place_of(db: AsyncSession, principal: Principal, site_id: UUID, place: tuple[Any, Any]) -> Any:
+    """Give the place of a site in an order; raises `Absent` also for a stranger's."""
+    own = (Key.site_id == site_id, partners.visible_to(principal, Key.site_id))
+    found = (await db.execute(select(*place).outerjoin(_LINE, true()).where(*own))).first()
+    if found is None:
+        raise Absent
+    return tuple_(*(literal(value, column.type) for value, column in zip(found, place, strict=True)))
 
 
 async def sites_named(
@@ -166,7 +182,6 @@ def latest(principal: Principal, *columns: Any) -> Select[*tuple[Any, ...]]:
     """Give each key with columns of its own and of the line that was heard last: as a set, for whole fleets."""
     return (
         select(Key.site_id, *columns)
-        .outerjoin(Installation, _BOUND)
         .outerjoin(Line, _LINES)
         .where(partners.visible_to(principal, Key.site_id))
         .ext(distinct_on(Key.site_id))
