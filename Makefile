@@ -25,7 +25,7 @@ up: $(READY)  ## the service on this machine, with the API at one address
 	@$(BIN)/tidemark up
 
 test: $(READY)  ## all tests, on a PostgreSQL and a Valkey of their own
-	@$(BIN)/python -m pytest -n auto
+	@$(BIN)/python -m pytest -n auto --dist worksteal
 
 screens: $(READY)  ## a picture of every page of the console into screens/, and README's into docs/pictures/
 	@$(BIN)/python -m tests.screens

@@ -60,6 +60,8 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         engine = make_engine(settings.database_url, settings.database_connections)
         idle_engine = make_engine(settings.database_url, 1)
         idle = IdleConnection(idle_engine)
+        _build_routes(app)
+        app.state.live = console.Live()
         try:
             app.state.service = made = await _make_service(settings, clock, make_sessions(engine), idle)
             pulse = asyncio.create_task(_keep_pulse(made))
@@ -119,6 +121,13 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     console.install(app)
     app.openapi = lambda: contract(app)  # type: ignore[method-assign]
     return app
+
+
+def _build_routes(app: FastAPI) -> None:
+    """Have FastAPI build every route now; else the first requests wait for that, two seconds in all."""
+    nowhere = {"type": "http", "method": "GET", "path": "//", "root_path": "", "headers": []}
+    for route in app.routes:
+        route.matches(nowhere)
 
 
 async def _make_service(settings: Settings, clock: Clock, sessions: Sessions, idle: IdleConnection) -> Service:

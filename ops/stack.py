@@ -63,7 +63,7 @@ def start_stack(ground: Ground, *, port: int = 0, simulated_from: datetime | Non
         def start_api() -> Child:
             api = _start("api", settings, hidden[:2], folder)
             children.append(api)
-            _wait_until_ready(url, api, folder / "api.log")
+            wait_until_ready(url, api, folder / "api.log")
             return api
 
         try:
@@ -99,7 +99,8 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait_until_ready(url: str, api: Child, log: Path) -> None:
+def wait_until_ready(url: str, api: Child, log: Path) -> None:
+    """Wait until an API answers; raises `StartFailed` with the end of its log."""
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline and api.alive:
         try:

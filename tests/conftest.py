@@ -8,6 +8,7 @@ import itertools
 from collections.abc import AsyncIterator, Iterator
 
 import httpx
+import hypothesis
 import pytest
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -19,9 +20,14 @@ from services.db import Sessions, make_engine, make_sessions
 from services.settings import Settings
 from services.signing import Vault
 from services.sites import Desk, LeaseSigner, Pace
-from tests.support.clock import TestClock
+from tests.support.clock import START, TestClock
 from tests.support.database import wipe
 from tests.support.world import ZONE, World
+
+# How many plays the state machine makes; other properties say for themselves. CI asks for the thorough ones.
+hypothesis.settings.register_profile("usual", max_examples=40)
+hypothesis.settings.register_profile("thorough", max_examples=200)
+hypothesis.settings.load_profile("usual")
 
 _addresses = itertools.count(1)
 
@@ -71,9 +77,15 @@ def vault(settings: Settings) -> Vault:
     return Vault(settings.master_secret.get_secret_value())
 
 
-@pytest.fixture
-def clock() -> TestClock:
+@pytest.fixture(scope="session")
+def one_clock() -> TestClock:
     return TestClock()
+
+
+@pytest.fixture
+def clock(one_clock: TestClock) -> TestClock:
+    one_clock.now = START
+    return one_clock
 
 
 @pytest.fixture
@@ -93,12 +105,17 @@ async def world(sessions: Sessions, desk: Desk, clock: TestClock) -> World:
     return World(sessions, desk, clock, distributor, msp)
 
 
+@pytest.fixture(scope="session")
+def built_app(ground: Ground, one_clock: TestClock) -> FastAPI:
+    """The app, not started: to build its routes takes two seconds, so all tests share them."""
+    return create_app(ground.settings, one_clock)
+
+
 @pytest.fixture
-async def app(world: World, settings: Settings, clock: TestClock) -> AsyncIterator[FastAPI]:
-    """The app, started, on the world's database and clock."""
-    made = create_app(settings, clock)
-    async with made.router.lifespan_context(made):
-        yield made
+async def app(built_app: FastAPI, world: World) -> AsyncIterator[FastAPI]:
+    """The app, started anew, on the world's database and clock."""
+    async with built_app.router.lifespan_context(built_app):
+        yield built_app
 
 
 @pytest.fixture

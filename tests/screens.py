@@ -31,13 +31,15 @@ SCREENS, PICTURES = ROOT / "screens", ROOT / "docs" / "pictures"
 IN_README = {"needs-you": r"/", "site": r"/sites/site_\w+", "report": r"/reports/report_\w+"}
 PARTNERS = {"msp": ADRIATICA, "distributor": ITALY, "vendor": VENDOR}
 _PAGES_MAX = 120
+Look = tuple[str, int]
+"""Language and width."""
 _ID = re.compile(r"([a-z]+(?:_[a-z]+)*)_[0-9a-z]{26}")
 
 
-async def secrets_of(settings: Settings, sample: Sample) -> dict[str, str]:
-    """A session of an admin of each kind of partner."""
+async def secrets_of(settings: Settings, sample: Sample) -> dict[str, str | None]:
+    """A session of an admin of each kind of partner, and none of a visitor."""
     engine, now = make_engine(settings.database_url), system_clock()
-    found = {}
+    found: dict[str, str | None] = {"visitor": None}
     async with make_sessions(engine).begin() as db:
         for kind, partner in PARTNERS.items():
             user = await db.get_one(User, sample.staff.of(partner).person())
@@ -55,14 +57,17 @@ async def speak(settings: Settings, sample: Sample, language: str) -> None:
     await engine.dispose()
 
 
-async def page_of(browser: Browser, url: str, secret: str, width: int, height: int = 800) -> Page:
-    """A window of a width: the narrow one is dark."""
+async def page_of(browser: Browser, url: str, secret: str | None, look: Look, height: int = 800) -> Page:
+    """A window as a look has it: the narrow one is dark."""
+    language, width = look
     context = await browser.new_context(
         base_url=url,
         viewport={"width": width, "height": height},
         color_scheme="dark" if width == NARROW else "light",
+        locale=language,
     )
-    await context.add_cookies([{"name": COOKIE, "value": secret, "url": url, "httpOnly": True}])
+    if secret is not None:
+        await context.add_cookies([{"name": COOKIE, "value": secret, "url": url, "httpOnly": True}])
     return await context.new_page()
 
 
@@ -97,9 +102,9 @@ def shape(path: str) -> str:
     return _ID.sub(r"\1", path)
 
 
-async def take(browser: Browser, url: str, kind: str, secret: str, width: int) -> list[str]:
+async def take(browser: Browser, url: str, kind: str, secret: str | None, look: Look) -> list[str]:
     """Take the pictures of all that one kind reaches, and say which pages are wider than their window."""
-    page = await page_of(browser, url, secret, width)
+    page, width = await page_of(browser, url, secret, look), look[1]
     paths = await walk(page)
     for path in paths:
         await page.goto(path)
@@ -138,12 +143,12 @@ async def take_all(settings: Settings, sample: Sample, url: str) -> None:
     secrets = await secrets_of(settings, sample)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        for language, width in (("it", WIDE), ("en", NARROW)):
-            await speak(settings, sample, language)
+        for look in (("it", WIDE), ("en", NARROW)):
+            await speak(settings, sample, language := look[0])
             for kind, secret in secrets.items():
-                paths = await take(browser, url, kind, secret, width)
+                paths = await take(browser, url, kind, secret, look)
                 if kind == "msp" and language == "en":
-                    await picture_readme(await page_of(browser, url, secret, WIDE, 820), paths)
+                    await picture_readme(await page_of(browser, url, secret, (language, WIDE), 820), paths)
         await browser.close()
 
 

@@ -5,5 +5,6 @@ change is a POST that carries the visitor's own token. docs/console.md tells how
 """
 
 from license_api.console.install import install
+from license_api.console.live import Live
 
-__all__ = ["install"]
+__all__ = ["Live", "install"]

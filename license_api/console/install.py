@@ -9,7 +9,6 @@ from starlette.responses import Response
 
 from license_api.console import assets
 from license_api.console.failures import failure_page
-from license_api.console.live import Live
 from license_api.console.rooms import ROOMS
 from license_api.console.route import FormStale, PageRoute
 
@@ -18,7 +17,6 @@ _Handler = Callable[[Request, Any], Response | Awaitable[Response]]
 
 def install(app: FastAPI) -> None:
     """Put the console into an app that answers refusals with problems already."""
-    app.state.live = Live()
     for room in ROOMS:
         app.include_router(room, include_in_schema=False)
     app.include_router(assets.router, include_in_schema=False)

@@ -51,13 +51,16 @@ class ReadLine:
 
 
 @router.get("")
-async def list_reports(visit: SignedIn, month: str = "", q: str = "", after: str | None = None) -> Response:
-    """An MSP's own, month by month; above it, the MSPs of one month."""
+async def list_reports(
+    visit: SignedIn, month: str = "", q: str = "", distributor: str = "", after: str | None = None
+) -> Response:
+    """An MSP's own, month by month; above it, the MSPs of one month, for the vendor of one distributor if it wants."""
     visit.require(Right.REPORTS_READ)
     months = await reports.shelf.months(visit.db, visit.principal)
     above = visit.principal.kind is not PartnerKind.MSP
     if above and not month and months:
         month = months[0]
+    chosen_id = ids.read("distributor", distributor) if visit.principal.kind is PartnerKind.VENDOR else None
     rows = await reports.shelf.shelf(
         visit.db,
         visit.principal,
@@ -66,13 +69,18 @@ async def list_reports(visit: SignedIn, month: str = "", q: str = "", after: str
         limit=_ROWS,
         month=month if month in months else None,
         text=q.replace("\x00", "")[:200] or None,
+        distributor_id=chosen_id,
     )
-    sums = await reports.shelf.sums_of_month(visit.db, visit.principal, month) if above and month in months else None
+    sums = None
+    if above and month in months:
+        sums = await reports.shelf.sums_of_month(visit.db, visit.principal, month, chosen_id)
+    by_name = await reports.shelf.distributors(visit.db, visit.principal) if visit.kind == "vendor" else ()
     last = ids.show("report", rows[-1].report_id) if len(rows) == _ROWS else None
     greatest = max((row.total for row in rows), default=0)
     return visit.page(
         "reports/list.html", rows=rows, months=months, month=month, q=q, after=after, last=last, sums=sums,
         widths={row.report_id: charts.width_of(row.total, greatest) for row in rows}, types=TYPES,
+        distributors=by_name, distributor=distributor if chosen_id else "",
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from license_api.console import charts
+from license_api.console.findings import findings_of
 from license_api.console.flags import FLAGS, ORIGINS, TYPES, flag, people
 from license_api.console.route import PageRoute
 from license_api.console.visit import Signed, SignedIn
@@ -53,7 +54,7 @@ async def show_line(report_id: str, site_id: str, visit: SignedIn) -> Response:
         case=next(iter(cases), None), may=_may(visit, row),
         dispute_within=reports.DISPUTE_WITHIN,
         before=next((sum(one.charged) for one in before), None),
-        **await explained(visit, site, facts, found.document, evidence.peaks, until=visit.now, later=later),
+        **await explained(visit, site, facts, found.document, evidence, until=visit.now, later=later),
     )  # fmt: skip
 
 
@@ -70,7 +71,7 @@ async def explained(
     site_id: UUID,
     facts: Mapping[str, Any],
     document: Mapping[str, Any],
-    evidence: Sequence[reports.PeakEvidence],
+    evidence: reports.LineEvidence,
     *,
     until: datetime,
     later: Sequence[reports.shelf.Later] = (),
@@ -79,11 +80,12 @@ async def explained(
     period = document["period"]
     days = [date.fromisoformat(day) for day in period["days"]]
     passed = sum(day <= until.astimezone(zone_info(period["zone"])).date() for day in days)
-    peaks = {one.type: one for one in evidence}
+    peaks = {one.type: one for one in evidence.peaks}
     deciders = [one["actor"] for one in facts["not_charged"]] + [one.actor for one in later]
     return {
         "facts": facts, "document": document, "peaks": peaks, "types": TYPES, "origins": ORIGINS, "flags": FLAGS,
-        "flag": flag, "changes": changes_in(evidence), "machines": await reports.machines_of(visit.db, site_id),
+        "flag": flag, "raised": findings_of(evidence.flags), "changes": changes_in(evidence.peaks),
+        "machines": await reports.machines_of(visit.db, site_id),
         "site_id": facts["site_id"], "strip": _strip(facts, period, until), "days": days[:passed],
         "later": later, "who": await people(visit, deciders),
         "steps": {name: _steps(days, facts["daily"][name][:passed], peaks.get(name), period) for name in TYPES},

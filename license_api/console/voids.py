@@ -128,7 +128,7 @@ async def _request_page(visit: Signed, msp_id: str, site_id: str) -> Response:
     month, counted, evidence = await reports.line_so_far(
         visit.db, visit.principal, own, named("site", site_id), visit.now
     )
-    total = next((one for one in evidence if one.type == "total"), None)
+    total = next((one for one in evidence.peaks if one.type == "total"), None)
     return visit.page(
         "voids/request.html", month=month, site=counted.row.name, msp_id=msp_id, site_id=site_id,
         peak=total, starts=total.peak_at.astimezone(visit.zone) if total else None,

@@ -17,7 +17,7 @@ from services.reports.docket import line_of
 from services.reports.tables import ClosedPeriod
 from services.reports.writing import period_of, span_of
 from services.sites.tables import Installation
-from services.usage import Maker, UsageEntry
+from services.usage import Maker, Span, UsageEntry
 
 _AROUND = 2
 """How many entries before and after the one that made a peak are shown."""
@@ -79,15 +79,18 @@ async def evidence_of(db: AsyncSession, principal: Principal, report_id: UUID, s
     row = await line_of(db, principal, report_id, site_id)
     closed = await db.get_one(ClosedPeriod, (row.distributor_id, row.starts_at))
     [counted] = await count_lines(db, row.msp_id, row.distributor_id, period_of(closed), span_of(closed), [row])
-    peaks = await evidence_in(db, counted, closed.cut_off_at)
-    found = await sites.flags_in(db, site_id, start=closed.starts_at, end=closed.ends_at, by=closed.cut_off_at)
-    return LineEvidence(
-        peaks, [RaisedFlag(one.flag, one.from_at, one.detail) for one in found if one.flag in row.flags]
-    )
+    return await evidence_in(db, counted, span_of(closed))
 
 
-async def evidence_in(db: AsyncSession, counted: Counted, cut_off_at: datetime) -> list[PeakEvidence]:
-    """Give the evidence of a line that was counted, from what had been received by an instant."""
+async def evidence_in(db: AsyncSession, counted: Counted, span: Span) -> LineEvidence:
+    """Give the evidence of a line that was counted in a span, from what had been received by its cut-off."""
+    row, by = counted.row, span.cut_off_at
+    found = await sites.flags_in(db, row.site_id, start=span.starts_at, end=span.ends_at, by=by)
+    raised = [RaisedFlag(one.flag, one.from_at, one.detail) for one in found if one.flag in row.flags]
+    return LineEvidence(await _peaks(db, counted, by), raised)
+
+
+async def _peaks(db: AsyncSession, counted: Counted, cut_off_at: datetime) -> list[PeakEvidence]:
     peaks = counted.recount.peaks
     makers = {maker for peak in peaks.values() for maker in peak.made_by}
     entries = await _around(db, counted.row.site_id, makers, cut_off_at)

@@ -19,7 +19,7 @@ from services.partners import Distributor, Msp, PartnerKind, Principal
 from services.partners.tables import SiteTenure
 from services.reports.charging import Counted, Excluded
 from services.reports.counting import count_lines, exclusions
-from services.reports.evidence import PeakEvidence, evidence_in
+from services.reports.evidence import LineEvidence, evidence_in
 from services.reports.lines import read_lines
 from services.usage import Period, Span, Three, period_at
 
@@ -103,14 +103,14 @@ async def sites_by_name(
 
 async def line_so_far(
     db: AsyncSession, caller: Principal, msp_id: UUID, site_id: UUID, now: datetime
-) -> tuple[PresentMonth, Counted, list[PeakEvidence]]:
+) -> tuple[PresentMonth, Counted, LineEvidence]:
     """Give one line of the present month, counted in full, with its evidence; raises `Absent`."""
     month = await present_month(db, caller, msp_id, now)
     rows = await read_lines(db, month.distributor.id, msp_id, month.span, [site_id])
     if not rows:
         raise Absent
     [counted] = await count_lines(db, msp_id, month.distributor.id, month.period, month.span, rows)
-    return month, counted, await evidence_in(db, counted, now)
+    return month, counted, await evidence_in(db, counted, month.span)
 
 
 async def _unusual(db: AsyncSession, month: PresentMonth, rows: Sequence[Any]) -> dict[UUID, Counted]:

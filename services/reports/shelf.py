@@ -115,13 +115,19 @@ async def shelf(
     limit: int,
     month: str | None = None,
     text: str | None = None,
+    distributor_id: UUID | None = None,
 ) -> list[Shelved]:
-    """Give a page of the caller's issued reports, newest month first and by MSP; of one month, or of MSPs so named."""
+    """Give a page of the caller's issued reports, newest month first and by MSP.
+
+    Only of one month, of MSPs so named, or of one distributor's.
+    """
     query = _reports(caller).order_by(Report.starts_at.desc(), Report.msp_name, Report.id).limit(limit)
     if month is not None:
         query = query.where(ClosedPeriod.month == month)
     if text:
         query = query.where(Report.msp_name.icontains(text, autoescape=True))
+    if distributor_id is not None:
+        query = query.where(Report.distributor_id == distributor_id)
     if after is not None:
         query = query.where(await _past(db, caller, after))
     return await _with_sums(db, caller, [Shelved(*row) for row in await db.execute(query)], now)
@@ -140,8 +146,21 @@ async def months(db: AsyncSession, caller: Principal) -> Sequence[str]:
     return (await db.scalars(query.order_by(ClosedPeriod.month.desc()))).all()
 
 
-async def sums_of_month(db: AsyncSession, caller: Principal, month: str) -> tuple[int, Three, int]:
-    """Give how many of the caller's reports a month has, what they charge by type, and their corrections' sum."""
+async def distributors(db: AsyncSession, caller: Principal) -> list[tuple[UUID, str]]:
+    """Give the distributors of the caller's issued reports, by name."""
+    own = partners.visible_chain(caller, Report.msp_id, Report.distributor_id)
+    there = exists().where(Report.distributor_id == Distributor.id, Report.issued_at.is_not(None), own)
+    rows = await db.execute(select(Distributor.id, Distributor.name).where(there).order_by(Distributor.name))
+    return [(row[0], row[1]) for row in rows]
+
+
+async def sums_of_month(
+    db: AsyncSession, caller: Principal, month: str, distributor_id: UUID | None = None
+) -> tuple[int, Three, int]:
+    """Give how many of the caller's reports a month has, what they charge by type, and their corrections' sum.
+
+    Only of one distributor's, if one is named.
+    """
     period = (Report.distributor_id == ClosedPeriod.distributor_id) & (Report.starts_at == ClosedPeriod.starts_at)
     own = partners.visible_chain(caller, Report.msp_id, Report.distributor_id)
     query = (
@@ -151,6 +170,8 @@ async def sums_of_month(db: AsyncSession, caller: Principal, month: str) -> tupl
         .outerjoin(Charge, Charge.report_id == Report.id)
         .where(ClosedPeriod.month == month, Report.issued_at.is_not(None), own)
     )
+    if distributor_id is not None:
+        query = query.where(Report.distributor_id == distributor_id)
     row: Any = (await db.execute(query)).one()
     return row[0], row[1:4], row[4]
 

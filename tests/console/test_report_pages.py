@@ -1,17 +1,20 @@
 """The MSP's owner at month's end: what is charged and why, month against month, and the files that were issued."""
 
+import re
 from hashlib import sha256
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
+from license_api.console import issued_reports
 from services import ids
 from services.partners import PartnerKind
+from services.sites import flags
 from tests.console.conftest import Opened
 from tests.support.browser import NARROW, WIDE
 from tests.support.console import pages_of, text_of
-from tests.support.month_end import dispute, month_end, someone, void
+from tests.support.month_end import APRIL, GRACE, dispute, month_end, someone, void
 from tests.support.people import person
 from tests.support.world import World
 
@@ -85,6 +88,62 @@ async def test_a_line_shows_the_change_that_made_its_peak_its_receipt_and_what_i
 def httpx_text(answer: httpx.Response) -> str:
     """The page, with its quotes as they are."""
     return answer.text.replace("&#34;", '"')
+
+
+async def test_a_line_says_what_was_found_when_a_flag_was_raised_in_both_languages(world: World, app: FastAPI) -> None:
+    machine = await world.running((2, 0, 0))
+    clone = "srv01, 2026-03-03 09:00 to 2026-03-04 09:00 UTC; srv02, 2026-03-05 09:00 to 2026-03-06 09:00 UTC"
+    async with world.sessions.begin() as db:
+        detail = "inventory of 1200 agents of type server, 2 deployed"
+        await flags.raise_flag(db, machine.site_id, flags.IMPLAUSIBLE, detail, world.clock())
+        await flags.raise_flag(db, machine.site_id, flags.CLONE, clone, world.clock())
+    world.clock.advance(days=1)
+    await world.beat(machine, (2, 0, 0))
+    site, so_far = ids.show("site", machine.site_id), f"/reports/this-month/{ids.show('msp', world.msp.id)}"
+    pages = await pages_of(app, world, await someone(world))
+    present = text_of(await pages.get(f"{so_far}/lines/{site}"))
+    await pages.client.aclose()
+    world.clock.now = APRIL + GRACE
+    await world.close()
+    issued = f"/reports/{ids.show('report', (await world.reports())[0].id)}/lines/{site}"
+    said = {}
+    for language in ("it", "en"):
+        pages = await pages_of(app, world, await someone(world), language)
+        said[language] = text_of(await pages.get(issued))
+        await pages.client.aclose()
+    for text in (present, said["en"]):
+        assert "Its inventory names 1,200 agents of the type Server; it reports 2. Flagged since" in text
+        assert "srv02, heard from 5 Mar 2026, 10:00 to 6 Mar 2026, 10:00" in text
+    assert "Il suo inventario elenca 1.200 agenti del tipo Server; ne dichiara 2. Segnalato dal" in said["it"]
+    assert "srv01, sentita dal 3 mar 2026, 10:00 al 4 mar 2026, 10:00" in said["it"]
+
+
+async def test_the_vendor_goes_through_the_reports_of_one_distributor_page_by_page(
+    world: World, app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = await world.another_distributor("Altra Distribuzione")
+    msps = [world.msp, *[await world.another_msp(f"Tirreno {n}", other) for n in range(3)]]
+    for number, msp in enumerate(msps):
+        await world.running((1 + number, 0, 0), f"Sito {number}", msp)
+    world.clock.now = APRIL + GRACE
+    await world.close()
+    monkeypatch.setattr(issued_reports, "_ROWS", 2)
+    pages = await pages_of(app, world, await someone(world, PartnerKind.VENDOR))
+    every = text_of(await pages.get("/reports"))
+    assert world.msp.name in every
+    first = await pages.get(f"/reports?distributor={ids.show('distributor', other.id)}")
+    assert "selected>Altra Distribuzione<" in first.text
+    assert "Charged agents 9" in text_of(first)
+    [more] = re.findall(r'href="(\?[^"]+)" rel="next"', first.text)
+    second = text_of(await pages.get("/reports" + more.replace("&amp;", "&")))
+    for text, there in ((text_of(first), (0, 1)), (second, (2,))):
+        assert [n for n in range(3) if f"Tirreno {n}" in text] == list(there)
+        assert world.msp.name not in text
+    ours = await pages_of(app, world, await someone(world, PartnerKind.DISTRIBUTOR))
+    said = await ours.get(f"/reports?distributor={ids.show('distributor', other.id)}")
+    assert ("Altra" in said.text, world.msp.name in said.text) == (False, True)
+    for one in (pages, ours):
+        await one.client.aclose()
 
 
 async def test_the_present_month_says_what_the_provisional_report_says(world: World, app: FastAPI) -> None:

@@ -295,10 +295,12 @@ def test_every_route_has_a_rule(app: FastAPI) -> None:
     assert routes(app) == OPEN | ONESELF | set(RULES)
 
 
-@pytest.mark.parametrize(("method", "path"), sorted(set(RULES) | ONESELF))
-async def test_without_a_credential_nothing_is_answered(client: httpx.AsyncClient, method: str, path: str) -> None:
-    answer = await client.request(method, filled(path, {}), json={})
-    assert answer.status_code == 401
+async def test_without_a_credential_nothing_is_answered(client: httpx.AsyncClient) -> None:
+    said = {
+        (method, path): (await client.request(method, filled(path, {}), json={})).status_code
+        for method, path in set(RULES) | ONESELF
+    }
+    assert {rule: status for rule, status in said.items() if status != 401} == {}
 
 
 @pytest.mark.parametrize("rule", sorted(RULES), ids=lambda rule: f"{rule[0]} {rule[1]}")
