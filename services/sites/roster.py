@@ -13,10 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from services import keys, partners
+from services.db import in_order, in_sets
 from services.errors import Absent
 from services.keys import Key, KeyState
 from services.partners import PartnerKind, Policy, Principal
-from services.sites.cutoffs import cutoffs
+from services.sites.cutoffs import Cutoffs, cutoffs
 from services.sites.ladder import ladder
 from services.sites.moves import is_coming
 from services.sites.pulse import outages
@@ -74,20 +75,24 @@ _BOUND = (
     & Installation.ended_at.is_(None)
     & (Installation.product == "site_manager")
 )
-# The lines of the bound Site Manager: those that say whose they are.
-_LINES = (Line.site_id == Key.site_id) & (Line.key_id == Key.id) & Line.msp_id.is_not(None)
+# The lines of the bound Site Manager: no others say whose they are.
+_LINES = (Line.site_id == Key.site_id) & (Line.key_id == Key.id) & (Line.msp_id == Key.msp_id)
 _LATEST = select(Line).where(_LINES).order_by(Line.last_contact_at.desc()).limit(1).lateral()
 _LINE = aliased(Line, _LATEST)
 _LONG_AGO = literal(datetime(2000, 1, 1, tzinfo=UTC), DateTime(timezone=True))
 HEARD: Any = Line.last_contact_at
 DEPLOYED: Any = _deployed(Line)
-_ORDERS: dict[Order, Any] = {
-    Order.MADE: Key.site_id,
-    Order.NAME: func.lower(Key.name),
-    Order.CONTACT: func.coalesce(_LINE.last_contact_at, _LONG_AGO),
-    Order.AGENTS: func.coalesce(_deployed(_LINE), -1),
-}
 _OF_LINES = (Order.CONTACT, Order.AGENTS)
+_Condition = ColumnElement[bool]
+_Page = tuple[Select[UUID], tuple[Any, Any]]
+
+
+def _place(order: Order, line: Any) -> Any:
+    if order is Order.CONTACT:
+        return func.coalesce(line.last_contact_at, _LONG_AGO)
+    if order is Order.AGENTS:
+        return func.coalesce(_deployed(line), -1)
+    return func.lower(Key.name) if order is Order.NAME else Key.site_id
 
 
 async def sites_of(
@@ -104,30 +109,42 @@ async def sites_of(
     descending: bool = False,
 ) -> list[SiteView]:
     """Give a page of the sites that the principal sees, in an order, beginning after one; raises `Absent` for that."""
-    place = (_ORDERS[order], Key.site_id)
-    page = select(Key.site_id).where(await _scope(db, principal, now), keys.matching(state, text))
-    if liveness is not None or order in _OF_LINES:
-        page = page.outerjoin(_LINE, true())
-    if liveness is not None:
-        cut = await cutoffs(db, now)
-        page = cut.join(page).where(cut.liveness(_LINE.last_contact_at)[liveness])
+    scope = and_(await scope_of(db, principal, now), keys.matching(state, text))
+    cut = await cutoffs(db, now) if liveness is not None else None
+    plain = cut is None and order not in _OF_LINES
+    # An MSP's keys lie by name and by age, and a page of them is soon full; others are gone through as a set.
+    soon = order not in _OF_LINES if principal.kind is PartnerKind.MSP else plain and order is Order.MADE
+    page, place = (_of_keys if soon or plain else _as_a_set)(scope, order, cut, liveness)
     if after is not None:
-        here, there = tuple_(*place), await _place_of(db, principal, after, place)
+        here, there = tuple_(*place), await _place_of(db, principal, after, order)
         page = page.where(here < there if descending else here > there)
-    turned = [one.desc() if descending else one for one in place]
-    return await sites_named(db, principal, list(await db.scalars(page.order_by(*turned).limit(limit))), now)
+    page = page.order_by(*(one.desc() if descending else one for one in place)).limit(limit)
+    async with in_order(db) if soon else in_sets(db):
+        found = list(await db.scalars(page))
+    return await sites_named(db, principal, found, now)
 
 
-async def _scope(db: AsyncSession, principal: Principal, now: datetime) -> ColumnElement[bool]:
-    """Say which keys the principal sees; an MSP's by the column that its keys lie by, as soon as it says so of all."""
-    seen = partners.visible_to(principal, Key.site_id)
-    if principal.kind is not PartnerKind.MSP or await is_coming(db, principal.partner_id, now):
-        return seen
-    return and_(partners.held_by(principal, Key.msp_id), seen)
+def _of_keys(scope: _Condition, order: Order, cut: Cutoffs | None, wanted: Liveness | None) -> _Page:
+    """Ask each key for its line that was heard last."""
+    page = select(Key.site_id).where(scope)
+    if cut is not None and wanted is not None:
+        page = cut.join(page.outerjoin(_LINE, true())).where(cut.liveness(_LINE.last_contact_at)[wanted])
+    return page, (_place(order, _LINE), Key.site_id)
 
 
-async def _place_of(db: AsyncSession, principal: Principal, site_id: UUID, place: tuple[Any, Any]) -> Any:
+def _as_a_set(scope: _Condition, order: Order, cut: Cutoffs | None, wanted: Liveness | None) -> _Page:
+    """Put all keys and their lines beside each other."""
+    column = _place(order, Line).label("place")
+    if cut is None or wanted is None:
+        every = latest(scope, column).subquery().c
+        return select(every.site_id), (every.place, every.site_id)
+    each = cut.join(latest(scope, column, cut.liveness(HEARD)[wanted].label("wanted"))).subquery().c
+    return select(each.site_id).where(each.wanted), (each.place, each.site_id)
+
+
+async def _place_of(db: AsyncSession, principal: Principal, site_id: UUID, order: Order) -> Any:
     """Give the place of a site in an order; raises `Absent` also for a stranger's."""
+    place = (_place(order, _LINE), Key.site_id)
     own = (Key.site_id == site_id, partners.visible_to(principal, Key.site_id))
     found = (await db.execute(select(*place).outerjoin(_LINE, true()).where(*own))).first()
     if found is None:
@@ -173,17 +190,27 @@ async def keys_of_liveness(
     """Give a page of the keys whose sites are doing so, in the order in which they were made."""
     cut = await cutoffs(db, now)
     doing = cut.liveness(HEARD)[wanted].label("wanted")
-    places = cut.join(latest(principal, Key.id.label("key_id"), doing).where(keys.matching(state, text))).subquery()
+    scope = and_(await scope_of(db, principal, now), keys.matching(state, text))
+    places = cut.join(latest(scope, Key.id.label("key_id"), doing)).subquery()
     page = select(Key).join(places, places.c.key_id == Key.id).where(places.c.wanted).order_by(Key.id).limit(limit)
-    return list(await db.scalars(page if after is None else page.where(Key.id > after)))
+    async with in_sets(db):
+        return list(await db.scalars(page if after is None else page.where(Key.id > after)))
 
 
-def latest(principal: Principal, *columns: Any) -> Select[*tuple[Any, ...]]:
+async def scope_of(db: AsyncSession, principal: Principal, now: datetime) -> ColumnElement[bool]:
+    """Say which keys the principal sees; an MSP's by the column that its keys lie by, as soon as it says so of all."""
+    seen = partners.visible_to(principal, Key.site_id)
+    if principal.kind is not PartnerKind.MSP or await is_coming(db, principal.partner_id, now):
+        return seen
+    return and_(partners.held_by(principal, Key.msp_id), seen)
+
+
+def latest(scope: ColumnElement[bool], *columns: Any) -> Select[*tuple[Any, ...]]:
     """Give each key with columns of its own and of the line that was heard last: as a set, for whole fleets."""
     return (
         select(Key.site_id, *columns)
         .outerjoin(Line, _LINES)
-        .where(partners.visible_to(principal, Key.site_id))
+        .where(scope)
         .ext(distinct_on(Key.site_id))
         .order_by(Key.site_id, Line.last_contact_at.desc().nulls_last())
     )
