@@ -58,6 +58,8 @@ async def guard(db: AsyncSession, principal: Principal) -> None:
             func.set_config("tidemark.kind", str(principal.kind), True),
             func.set_config("tidemark.partner", str(principal.partner_id), True),
             func.set_config("role", "tidemark_vendor" if of_vendor else "tidemark_tenant", True),
+            # A plan for the average partner is wrong for a large one by orders.
+            func.set_config("plan_cache_mode", "force_custom_plan", True),
         )
     )
 
