@@ -22,8 +22,14 @@ def visible_to(principal: Principal, site_id: _Column) -> ColumnElement[bool]:
 
 
 def held_by(principal: Principal, msp_id: _Column) -> ColumnElement[bool]:
-    """Give the condition under which a row names the principal as its MSP; all rows for those who are none."""
-    return msp_id == principal.partner_id if principal.kind is PartnerKind.MSP else true()
+    """Give the condition under which a row's MSP is the principal, or one that it has as of when it asks."""
+    if principal.kind is PartnerKind.VENDOR:
+        return true()
+    if principal.kind is PartnerKind.MSP:
+        return msp_id == principal.partner_id
+    has = aliased(MspTenure)
+    own = has.distributor_id == principal.partner_id
+    return exists().where(has.msp_id == msp_id, own, _covers(has, _as_of(principal)))
 
 
 def seen_by(principal: Principal, site_id: _Column, at: Any) -> ColumnElement[bool]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import exists, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -167,12 +167,6 @@ async def do_next(db: AsyncSession, now: datetime) -> bool:
         move.done_at = now
         await db.flush()
     return True
-
-
-async def is_coming(db: AsyncSession, msp_id: UUID, now: datetime) -> bool:
-    """Tell whether a site is the MSP's already whose move is not done yet."""
-    due = exists().where(Move.to_msp_id == msp_id, Move.done_at.is_(None), Move.effective_at <= now)
-    return bool(await db.scalar(select(due)))
 
 
 async def open_move_of(db: AsyncSession, site_id: UUID) -> Move | None:

@@ -19,7 +19,6 @@ from services.keys import Key, KeyState
 from services.partners import PartnerKind, Policy, Principal
 from services.sites.cutoffs import Cutoffs, cutoffs
 from services.sites.ladder import ladder
-from services.sites.moves import is_coming
 from services.sites.pulse import outages
 from services.sites.silence import Liveness, Outage, liveness
 from services.sites.tables import Installation, SilenceTimer, SiteFlag
@@ -109,7 +108,7 @@ async def sites_of(
     descending: bool = False,
 ) -> list[SiteView]:
     """Give a page of the sites that the principal sees, in an order, beginning after one; raises `Absent` for that."""
-    scope = and_(await scope_of(db, principal, now), keys.matching(state, text))
+    scope = and_(scope_of(principal), keys.matching(state, text))
     cut = await cutoffs(db, now) if liveness is not None else None
     plain = cut is None and order not in _OF_LINES
     # An MSP's keys lie by name and by age, and a page of them is soon full; others are gone through as a set.
@@ -190,19 +189,19 @@ async def keys_of_liveness(
     """Give a page of the keys whose sites are doing so, in the order in which they were made."""
     cut = await cutoffs(db, now)
     doing = cut.liveness(HEARD)[wanted].label("wanted")
-    scope = and_(await scope_of(db, principal, now), keys.matching(state, text))
+    scope = and_(scope_of(principal), keys.matching(state, text))
     places = cut.join(latest(scope, Key.id.label("key_id"), doing)).subquery()
     page = select(Key).join(places, places.c.key_id == Key.id).where(places.c.wanted).order_by(Key.id).limit(limit)
     async with in_sets(db):
         return list(await db.scalars(page if after is None else page.where(Key.id > after)))
 
 
-async def scope_of(db: AsyncSession, principal: Principal, now: datetime) -> ColumnElement[bool]:
-    """Say which keys the principal sees; an MSP's by the column that its keys lie by, as soon as it says so of all."""
-    seen = partners.visible_to(principal, Key.site_id)
-    if principal.kind is not PartnerKind.MSP or await is_coming(db, principal.partner_id, now):
-        return seen
-    return and_(partners.held_by(principal, Key.msp_id), seen)
+def scope_of(principal: Principal) -> ColumnElement[bool]:
+    """Say which keys are in a principal's lists: those that it sees, once the move of a site that came is done.
+
+    The column alone would do but for that; it is what the keys lie by.
+    """
+    return and_(partners.held_by(principal, Key.msp_id), partners.visible_to(principal, Key.site_id))
 
 
 def latest(scope: ColumnElement[bool], *columns: Any) -> Select[*tuple[Any, ...]]:

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from services import partners, sites
 from services.errors import Absent
 from services.keys import KeyAlreadyRotated, KeyRevokedForGood, KeyState
-from services.partners import Principal
+from services.partners import PartnerKind, Principal
 from services.sites import KeyAlreadyBound, Liveness, Order, SeatsExhausted, TooEarly, breaker, orders
 from services.sites.moves import NotAnotherMsp
 from services.sites.orders import NothingToRelease
@@ -280,11 +280,12 @@ async def accepted(world: World, machine: Machine, body: dict[str, Any]) -> site
     return answer
 
 
-async def listed(world: World, *msp_ids: UUID) -> list[list[UUID]]:
-    """The online sites of some MSPs, by name."""
+async def listed(world: World, *partner_ids: UUID) -> list[list[UUID]]:
+    """The online sites of some partners, by name."""
     lists, now = [], world.clock()
-    for msp_id in msp_ids:
-        own = Principal(msp_id, msp_id, at=now)
+    for partner_id in partner_ids:
+        kind = PartnerKind.DISTRIBUTOR if partner_id == world.distributor.id else PartnerKind.MSP
+        own = Principal(partner_id, partner_id, kind, at=now)
         async with world.sessions() as db:
             await partners.guard(db, own)
             asked = {"liveness": Liveness.ONLINE, "order": Order.NAME}
@@ -312,8 +313,8 @@ async def test_a_site_moves_at_the_start_of_the_next_period_and_each_msp_has_its
     assert [one.site_id for one in await world.figures([other])] == []
     world.clock.now = effective_at + timedelta(hours=1)
     await world.beat(machine, (6, 0, 0))
-    # Who has it is told by the tenure, though the worker has not come to the move yet.
-    assert await listed(world, world.msp.id, other.id) == [[], [machine.site_id]]
+    # Until the worker has come to the move it is on nobody's list, and none breaks by it.
+    assert await listed(world, world.msp.id, other.id, world.distributor.id) == [[], [], [machine.site_id]]
     async with world.sessions.begin() as db:
         assert await sites.moves.do_next(db, world.clock())
         assert not await sites.moves.do_next(db, world.clock())
