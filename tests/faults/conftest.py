@@ -3,12 +3,15 @@
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from license_api.app import create_app
 from ops.embedded import Servers
 from ops.ground import Ground, lay_ground
 from services.db import make_engine
 from services.settings import Settings
+from tests.support.clock import TestClock
 
 
 @pytest.fixture(scope="package")
@@ -16,6 +19,12 @@ def ground() -> Iterator[Ground]:
     """Fragile ground, in place of the suite's."""
     with lay_ground(Settings(database_url="", redis_url="")) as laid:
         yield laid
+
+
+@pytest.fixture(scope="package")
+def built_app(ground: Ground, one_clock: TestClock) -> FastAPI:
+    """The app on this ground, not started."""
+    return create_app(ground.settings, one_clock)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import uvicorn
 from axe_playwright_python.base import AXE_FILE_PATH
@@ -30,6 +30,22 @@ ARGUMENTS = [
     "--force-color-profile=srgb",
 ]
 WIDE, NARROW = 1280, 360
+
+
+class Look(NamedTuple):
+    """How a visitor looks at the console."""
+
+    language: str
+    width: int
+    script: bool
+
+
+LOOKS = (
+    Look("it", WIDE, script=True),
+    Look("en", NARROW, script=True),
+    Look("it", NARROW, script=False),
+    Look("en", WIDE, script=False),
+)
 _AXE = Path(AXE_FILE_PATH).read_text()
 
 
