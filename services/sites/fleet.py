@@ -16,7 +16,7 @@ from services.partners import Principal
 from services.sites.administration_tables import BackupSummary, Command, RefusedActivation
 from services.sites.backups import TROUBLED
 from services.sites.cutoffs import Cutoffs, cutoffs
-from services.sites.roster import DEPLOYED, HEARD, SiteView, latest, scope_of, site_of, sites_named
+from services.sites.roster import DEPLOYED, HEARD, SiteView, latest, site_of, sites_named
 from services.sites.silence import Liveness
 from services.usage import Line
 
@@ -62,7 +62,7 @@ async def _look_over(
     closing = cut.closing(HEARD)
     wanted = and_(keys.matching(KeyState.ACTIVE, None), cut.warned(HEARD), or_(awake, closing))
     columns = (_doing(cut).label("doing"), _STATE.label("state"), DEPLOYED.label("n"), HEARD.label("heard"))
-    rows = latest(scope_of(principal), *columns, closing.label("closing"), wanted.label("wanted"))
+    rows = latest(principal, *columns, closing.label("closing"), wanted.label("wanted"))
     each = cut.join(rows).cte("each").c
     counted = select(each.doing, each.state, func.count(), func.sum(each.n), cast(null(), Uuid), cast(null(), Boolean))
     silent = (
@@ -81,7 +81,7 @@ async def _look_over(
 async def fleet_stands(db: AsyncSession, principal: Principal, now: datetime) -> str:
     """Say in a few characters how a partner's sites and their backups stand: other characters, if any has changed."""
     cut = await cutoffs(db, now)
-    each = cut.join(latest(scope_of(principal), _doing(cut).label("doing"), _STATE.label("state"))).subquery()
+    each = cut.join(latest(principal, _doing(cut).label("doing"), _STATE.label("state"))).subquery()
     word = func.concat(each.c.site_id, each.c.doing, each.c.state)
     async with in_sets(db):
         sites = await db.scalar(

@@ -82,8 +82,15 @@ _LONG_AGO = literal(datetime(2000, 1, 1, tzinfo=UTC), DateTime(timezone=True))
 HEARD: Any = Line.last_contact_at
 DEPLOYED: Any = _deployed(Line)
 _OF_LINES = (Order.CONTACT, Order.AGENTS)
-_Condition = ColumnElement[bool]
 _Page = tuple[Select[UUID], tuple[Any, Any]]
+
+
+class _Chosen(NamedTuple):
+    """Which keys are looked for; of which liveness, if there is a `cut`."""
+
+    matching: ColumnElement[bool]
+    cut: Cutoffs | None
+    liveness: Liveness
 
 
 def _place(order: Order, line: Any) -> Any:
@@ -108,12 +115,12 @@ async def sites_of(
     descending: bool = False,
 ) -> list[SiteView]:
     """Give a page of the sites that the principal sees, in an order, beginning after one; raises `Absent` for that."""
-    scope = and_(scope_of(principal), keys.matching(state, text))
     cut = await cutoffs(db, now) if liveness is not None else None
+    chosen = _Chosen(keys.matching(state, text), cut, liveness or Liveness.ONLINE)
     plain = cut is None and order not in _OF_LINES
     # An MSP's keys lie by name and by age, and a page of them is soon full; others are gone through as a set.
     soon = order not in _OF_LINES if principal.kind is PartnerKind.MSP else plain and order is Order.MADE
-    page, place = (_of_keys if soon or plain else _as_a_set)(scope, order, cut, liveness)
+    page, place = (_of_keys if soon or plain else _as_a_set)(principal, chosen, order)
     if after is not None:
         here, there = tuple_(*place), await _place_of(db, principal, after, order)
         page = page.where(here < there if descending else here > there)
@@ -123,21 +130,21 @@ async def sites_of(
     return await sites_named(db, principal, found, now)
 
 
-def _of_keys(scope: _Condition, order: Order, cut: Cutoffs | None, wanted: Liveness | None) -> _Page:
+def _of_keys(principal: Principal, chosen: _Chosen, order: Order) -> _Page:
     """Ask each key for its line that was heard last."""
-    page = select(Key.site_id).where(scope)
-    if cut is not None and wanted is not None:
-        page = cut.join(page.outerjoin(_LINE, true())).where(cut.liveness(_LINE.last_contact_at)[wanted])
+    page = select(Key.site_id).where(scope_of(principal), chosen.matching)
+    if chosen.cut is not None:
+        page = page.outerjoin(_LINE, true())
+        page = chosen.cut.join(page).where(chosen.cut.liveness(_LINE.last_contact_at)[chosen.liveness])
     return page, (_place(order, _LINE), Key.site_id)
 
 
-def _as_a_set(scope: _Condition, order: Order, cut: Cutoffs | None, wanted: Liveness | None) -> _Page:
+def _as_a_set(principal: Principal, chosen: _Chosen, order: Order) -> _Page:
     """Put all keys and their lines beside each other."""
-    column = _place(order, Line).label("place")
-    if cut is None or wanted is None:
-        every = latest(scope, column).subquery().c
-        return select(every.site_id), (every.place, every.site_id)
-    each = cut.join(latest(scope, column, cut.liveness(HEARD)[wanted].label("wanted"))).subquery().c
+    column, cut = _place(order, Line).label("place"), chosen.cut
+    doing = cut.liveness(HEARD)[chosen.liveness] if cut is not None else true()
+    rows = latest(principal, column, doing.label("wanted")).where(chosen.matching)
+    each = (cut.join(rows) if cut is not None else rows).subquery().c
     return select(each.site_id).where(each.wanted), (each.place, each.site_id)
 
 
@@ -189,8 +196,7 @@ async def keys_of_liveness(
     """Give a page of the keys whose sites are doing so, in the order in which they were made."""
     cut = await cutoffs(db, now)
     doing = cut.liveness(HEARD)[wanted].label("wanted")
-    scope = and_(scope_of(principal), keys.matching(state, text))
-    places = cut.join(latest(scope, Key.id.label("key_id"), doing)).subquery()
+    places = cut.join(latest(principal, Key.id.label("key_id"), doing).where(keys.matching(state, text))).subquery()
     page = select(Key).join(places, places.c.key_id == Key.id).where(places.c.wanted).order_by(Key.id).limit(limit)
     async with in_sets(db):
         return list(await db.scalars(page if after is None else page.where(Key.id > after)))
@@ -204,12 +210,12 @@ def scope_of(principal: Principal) -> ColumnElement[bool]:
     return and_(partners.held_by(principal, Key.msp_id), partners.visible_to(principal, Key.site_id))
 
 
-def latest(scope: ColumnElement[bool], *columns: Any) -> Select[*tuple[Any, ...]]:
+def latest(principal: Principal, *columns: Any) -> Select[*tuple[Any, ...]]:
     """Give each key with columns of its own and of the line that was heard last: as a set, for whole fleets."""
     return (
         select(Key.site_id, *columns)
-        .outerjoin(Line, _LINES)
-        .where(scope)
+        .outerjoin(Line, and_(_LINES, partners.held_by(principal, Line.msp_id)))
+        .where(scope_of(principal))
         .ext(distinct_on(Key.site_id))
         .order_by(Key.site_id, Line.last_contact_at.desc().nulls_last())
     )
