@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKeyConstraint, Index
+from sqlalchemy import ForeignKeyConstraint, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.db import Row
@@ -43,7 +43,11 @@ class Key(Row):
     snoozed_until_at: Mapped[datetime | None]
 
     # Not unique: 95 random bits need no guard, and a constraint across sites could not be spread.
-    __table_args__ = (Index(None, "code_hash"), Index(None, "msp_id", "id"))
+    __table_args__ = (
+        Index(None, "code_hash"),
+        Index(None, "msp_id", "id"),
+        Index("ix_keys_msp_id_name", "msp_id", text("lower(name)"), "site_id"),
+    )
 
     @property
     def state(self) -> KeyState:

@@ -99,6 +99,7 @@ from services.partners.registration import (
     NoDistributor,
     approve,
     drop_unverified,
+    names_of_registrations,
     one_registration,
     register,
     registrations,
@@ -112,7 +113,7 @@ from services.partners.replacements import (
     withdraw_replacement,
 )
 from services.partners.roll import Enrolled, Standing, roll
-from services.partners.scope import guard, seen_by, unguarded, visible_chain, visible_msp, visible_to
+from services.partners.scope import guard, held_by, seen_by, unguarded, visible_chain, visible_msp, visible_to
 from services.partners.second_factor import (
     CodeNeeded,
     CodeWrong,
@@ -256,6 +257,7 @@ __all__ = [
     "end_session",
     "guard",
     "hash_password",
+    "held_by",
     "in_force",
     "invitations_of",
     "invite",
@@ -271,6 +273,7 @@ __all__ = [
     "msps_with_sites",
     "names_of_actors",
     "names_of_msps",
+    "names_of_registrations",
     "network_of",
     "next_spread_at",
     "next_to_spread",
