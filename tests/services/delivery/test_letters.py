@@ -16,6 +16,7 @@ from sqlalchemy import select
 
 from ops.upkeep import letter_bounced
 from services import delivery
+from services.clock import system_clock
 from services.delivery import Attachment, FolderMailer, Letter, NotSent, PostOffice, SmtpMailer
 from services.delivery.posting import compose_letter
 from services.delivery.retry import LETTER_DELAYS, WEBHOOK_DELAYS, next_attempt_at
@@ -250,6 +251,7 @@ async def test_a_letter_that_comes_back_is_shown_as_not_sent_and_told_as_a_refus
     assert (await letter_bounced(settings, None, "", report)).startswith("Nothing to note")
     assert "no report" in await letter_bounced(settings, None, "", b"Subject: hello")
     assert "no such letter" in await letter_bounced(settings, "nobody@example.org", "")
+    world.clock.now = system_clock()  # by which an operator's command goes
     await deliver_letters(world, mailbox)
     async with world.sessions() as db:
         [lost] = await delivery.undeliverable_letters(db, world.msp.id)
