@@ -39,10 +39,10 @@ _STATEMENTS = (
     where $3::uuid is not null""",
     """insert into lines (site_id, installation_id, line, credential_sha256, key_id, product, told_state,
         heartbeat_seconds, disable_after_seconds, sequence, nonce, through, receipt, said_more, server, workstation,
-        server_plus, last_contact_at, known_until_at, last_entry_at, renew_lease_at, waiting, begins_at)
+        server_plus, last_contact_at, known_until_at, last_entry_at, renew_lease_at, waiting, begins_at, msp_id)
     select bench_site(i), bench_installation(i), 0, $3, bench_site(i), 'site_manager', 'active', 900, 1209600, 1,
         decode(md5(i::text), 'hex'), 1, sha256(bench_site(i)::text::bytea), false, 12, 141, 1, $4, $4, $4,
-        $4::timestamptz + interval '1 day', false, $4
+        $4::timestamptz + interval '1 day', false, $4, $5
     from generate_series($1::bigint, $2) i""",
 )
 
@@ -95,7 +95,8 @@ async def add_sites(connection: Any, first: int, last: int, msp_id: UUID, now: d
     credential = digest(SECRET)
     third = (msp_id, msp_id, credential, msp_id, credential)
     for statement, value in zip(_STATEMENTS, third, strict=True):
-        await connection.execute(statement, first, last, value, now)
+        fifth = [msp_id] if "$5" in statement else []
+        await connection.execute(statement, first, last, value, now, *fifth)
     await connection.execute("vacuum analyze lines, keys, site_tenures, installations, silence_timers")
 
 

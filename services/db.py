@@ -1,5 +1,7 @@
 """The database: the metadata that every table joins, and how an engine is made. Only the edge commits."""
 
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -53,6 +55,26 @@ def make_sessions(engine: AsyncEngine) -> Sessions:
 def is_deadlock(error: BaseException) -> bool:
     """Tell whether PostgreSQL ended this transaction to break a deadlock: nothing of it was done, it may begin anew."""
     return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == "40P01"
+
+
+def in_sets(db: AsyncSession) -> AbstractAsyncContextManager[None]:
+    """Let what is asked within be planned as joins of whole sets.
+
+    Policies make each row look dear and rare to the planner, which would then go through a whole fleet row by row.
+    """
+    return _planned_without(db, "nestloop")
+
+
+def in_order(db: AsyncSession) -> AbstractAsyncContextManager[None]:
+    """Let what is asked within be planned along an index in the wanted order, until its page is full."""
+    return _planned_without(db, "sort")
+
+
+@asynccontextmanager
+async def _planned_without(db: AsyncSession, step: str) -> AsyncIterator[None]:
+    await db.execute(select(func.set_config(f"enable_{step}", "off", True)))
+    yield
+    await db.execute(select(func.set_config(f"enable_{step}", "on", True)))
 
 
 async def take_turn(db: AsyncSession, name: str) -> None:

@@ -12,6 +12,7 @@ from license_api.console.happenings import HAPPENINGS, Happening
 from license_api.console.language import N_
 from license_api.console.needs import fleet_of, needs_of
 from license_api.console.route import PageRoute
+from license_api.console.subjects import About, abouts
 from license_api.console.visit import Signed, SignedIn
 from license_api.v1.pages import named
 from services import delivery, ids, keys, sites
@@ -26,12 +27,11 @@ _EVENTS_MAX = 30
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """Something that happened to a site of the visitor's; no site where it is about something else."""
+    """Something that happened, and to what."""
 
     event: Event
     shown: Happening
-    site_id: UUID | None
-    site: str | None
+    about: About | None
 
 
 @router.get("/")
@@ -80,10 +80,6 @@ async def _lately(visit: Signed) -> Sequence[Happened]:
     """Give what happened within the last day, newest first."""
     since, own = visit.now - _LATELY, visit.principal.partner_id
     events = await delivery.latest_events(visit.db, own, since=since, limit=_EVENTS_MAX)
-    about = [ids.read("site", str(event.subject.get("site", ""))) for event in events]
-    names = await keys.names_of_sites(visit.db, visit.principal, {one for one in about if one})
-    return [
-        Happened(event, HAPPENINGS[event.kind], site_id, names.get(site_id) if site_id else None)
-        for event, site_id in zip(events, about, strict=True)
-        if event.kind in HAPPENINGS
-    ]
+    events = [event for event in events if event.kind in HAPPENINGS]
+    told = zip(events, await abouts(visit, events), strict=True)
+    return [Happened(event, HAPPENINGS[event.kind], about) for event, about in told]

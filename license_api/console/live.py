@@ -51,6 +51,11 @@ class Watch:
                 await asyncio.wait_for(self._turned.wait(), seconds)
         return self.turn
 
+    def wake(self) -> None:
+        """Let nobody wait any longer, though nothing has changed."""
+        self.looked.set()
+        self._turned.set()
+
     def end(self) -> None:
         """Look no more."""
         self._task.cancel()
@@ -77,12 +82,19 @@ class Live:
 
     def __init__(self) -> None:
         """Begin with none."""
+        self.ended = False
         self._watches: dict[_Subject, Watch] = {}
         self._streams: Counter[UUID] = Counter()
 
     def full(self, credential_id: UUID) -> bool:
-        """Tell whether a session has as many streams as it may have."""
-        return self._streams[credential_id] >= _STREAMS_MAX
+        """Tell whether a session has as many streams as it may have, or may have none any more."""
+        return self.ended or self._streams[credential_id] >= _STREAMS_MAX
+
+    def end(self) -> None:
+        """End all streams, for the process ends: their browsers come again, to another one."""
+        self.ended = True
+        for watch in self._watches.values():
+            watch.wake()
 
     @contextmanager
     def watching(self, subject: _Subject, credential_id: UUID, look: _Look) -> Iterator[Watch]:
@@ -125,6 +137,8 @@ async def _tell(visit: Signed, live: Live, site_id: UUID | None) -> AsyncIterato
         yield "retry: 2000\n\n"
         while loop.time() < until:
             turn = await watch.next_turn(seen, _PING_SECONDS)
+            if live.ended:
+                return
             if not await _still_there(visit):
                 yield "event: ended\ndata:\n\n"
                 return

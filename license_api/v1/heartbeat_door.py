@@ -56,6 +56,11 @@ class _Connection(HttpToolsProtocol):
         self._credential: str | None = None
         self._body = b""
 
+    def shutdown(self) -> None:
+        """End with the process: a stream would hold it up until it is killed."""
+        super().shutdown()
+        self._api.state.live.end()
+
     def on_headers_complete(self) -> None:
         self._credential = self._credential_at_the_door()
         if self._credential is None:

@@ -240,7 +240,7 @@ async def change_key(
     match(if_match, KeyRecord(**record_fields(key)))
     before = {"name": key.name, "reference": key.reference}
     reference = body.reference if "reference" in body.model_fields_set else key.reference
-    await keys.rename(db, key, name=body.name or key.name, reference=reference)
+    await keys.rename(db, key, name=body.name or key.name, reference=reference, now=now)
     after = {"name": key.name, "reference": key.reference}
     shown = ids.show("key", key.id)
     await partners.note(db, caller, "key.changed", shown, before=before, after=after, msp_id=key.msp_id, now=now)

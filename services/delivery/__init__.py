@@ -5,6 +5,7 @@ called inside a transaction; every attempt can be seen. This feature knows addre
 to whom.
 """
 
+from services.delivery.bounces import Bounce, bounced, last_letter_to, read_bounce
 from services.delivery.carrier import Carrier, Outcome
 from services.delivery.endpoints import (
     TooManyEndpoints,
@@ -50,6 +51,7 @@ __all__ = [
     "KINDS",
     "Attach",
     "Attachment",
+    "Bounce",
     "Carrier",
     "Event",
     "EventKind",
@@ -70,6 +72,7 @@ __all__ = [
     "WebhookEndpoint",
     "add_endpoint",
     "attempts_of",
+    "bounced",
     "checked_url",
     "compose_letter",
     "deliveries_of",
@@ -81,6 +84,7 @@ __all__ = [
     "fan_out",
     "gather",
     "language",
+    "last_letter_to",
     "latest_events",
     "letters_of",
     "link",
@@ -88,6 +92,7 @@ __all__ = [
     "next_parcels",
     "post",
     "post_to_stranger",
+    "read_bounce",
     "remove_endpoint",
     "replay_delivery",
     "rotate_secret",

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKeyConstraint, Index
+from sqlalchemy import ForeignKeyConstraint, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.db import Row
@@ -43,7 +43,11 @@ class Key(Row):
     snoozed_until_at: Mapped[datetime | None]
 
     # Not unique: 95 random bits need no guard, and a constraint across sites could not be spread.
-    __table_args__ = (Index(None, "code_hash"), Index(None, "msp_id", "id"))
+    __table_args__ = (
+        Index(None, "code_hash"),
+        Index(None, "msp_id", "id"),
+        Index("ix_keys_msp_id_name", "msp_id", text("lower(name)"), "site_id"),
+    )
 
     @property
     def state(self) -> KeyState:
@@ -102,6 +106,25 @@ class KeyEvent(Row):
         Index(None, "site_id", "key_id", "at"),
         # What the breaker counts: those that were disabled within the last day.
         Index("ix_key_events_disabled", "recorded_at", postgresql_where="event = 'disabled'"),
+    )
+
+
+class KeyLabel(Row):
+    """What a key was called until an instant; the last of them is the key's own row. Never changed."""
+
+    __tablename__ = "key_labels"
+
+    site_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    key_id: Mapped[UUID]
+    until_at: Mapped[datetime]
+    name: Mapped[str]
+    reference: Mapped[str | None]
+    code_masked: Mapped[str]
+
+    __table_args__ = (
+        ForeignKeyConstraint(["site_id", "key_id"], ["keys.site_id", "keys.id"]),
+        Index(None, "site_id", "key_id", "until_at"),
     )
 
 

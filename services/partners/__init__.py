@@ -37,6 +37,7 @@ from services.partners.invitations import (
     invite_vendor_admin,
     withdraw_invitation,
 )
+from services.partners.labels import called_at
 from services.partners.password_resets import request_password_reset, set_new_password
 from services.partners.passwords import hash_password
 from services.partners.people_tables import (
@@ -98,6 +99,7 @@ from services.partners.registration import (
     NoDistributor,
     approve,
     drop_unverified,
+    names_of_registrations,
     one_registration,
     register,
     registrations,
@@ -111,7 +113,7 @@ from services.partners.replacements import (
     withdraw_replacement,
 )
 from services.partners.roll import Enrolled, Standing, roll
-from services.partners.scope import guard, seen_by, unguarded, visible_chain, visible_msp, visible_to
+from services.partners.scope import guard, held_by, seen_by, unguarded, visible_chain, visible_msp, visible_to
 from services.partners.second_factor import (
     CodeNeeded,
     CodeWrong,
@@ -233,6 +235,7 @@ __all__ = [
     "begin_totp",
     "bounds",
     "bring_within",
+    "called_at",
     "change_distributor",
     "change_msp",
     "change_password",
@@ -254,6 +257,7 @@ __all__ = [
     "end_session",
     "guard",
     "hash_password",
+    "held_by",
     "in_force",
     "invitations_of",
     "invite",
@@ -269,6 +273,7 @@ __all__ = [
     "msps_with_sites",
     "names_of_actors",
     "names_of_msps",
+    "names_of_registrations",
     "network_of",
     "next_spread_at",
     "next_to_spread",

@@ -12,6 +12,7 @@ from services import delivery
 from services.db import take_turn
 from services.errors import Absent, Invalid, Kind, Refusal
 from services.ids import show
+from services.partners import labels
 from services.partners.audit import note
 from services.partners.principal import VENDOR_ID, PartnerKind, Principal
 from services.partners.register import DistributorClosed, free_name
@@ -68,7 +69,7 @@ async def one_msp(db: AsyncSession, caller: Principal, msp_id: UUID, *, lock: bo
 
 async def change_msp(db: AsyncSession, caller: Principal, msp: Msp, values: Mapping[str, Any], now: datetime) -> None:
     """Change some of an MSP's data; raises `NameTaken`, `Invalid` for what the caller may not change."""
-    await _change(db, msp, values, _MAY_CHANGE[caller.kind])
+    await _change(db, msp, values, _MAY_CHANGE[caller.kind], now)
     await note(db, caller, "msp.changed", show("msp", msp.id), after=values, msp_id=msp.id, now=now)
     await db.flush()
 
@@ -105,7 +106,7 @@ async def change_distributor(
     vendors = caller.kind is PartnerKind.VENDOR
     if "territory" in values and distributor.closed_at is not None:
         raise DistributorClosed(pointer="/territory")
-    await _change(db, distributor, values, _OF_DISTRIBUTOR | ({"name", "territory"} if vendors else set()))
+    await _change(db, distributor, values, _OF_DISTRIBUTOR | ({"name", "territory"} if vendors else set()), now)
     await db.flush()
     await _no_overlap(db, distributor)
     shown = show("distributor", distributor.id)
@@ -135,8 +136,12 @@ async def _no_overlap(db: AsyncSession, distributor: Distributor) -> None:
         raise TerritoryTaken(pointer="/territory")
 
 
-async def _change(db: AsyncSession, row: Msp | Distributor, values: Mapping[str, Any], allowed: frozenset[str]) -> None:
+async def _change(
+    db: AsyncSession, row: Msp | Distributor, values: Mapping[str, Any], allowed: frozenset[str], now: datetime
+) -> None:
     table = type(row)
+    if any(values.get(name, getattr(row, name)) != getattr(row, name) for name in ("name", "language")):
+        labels.keep(db, row, now)
     for name, value in values.items():
         if name not in allowed:
             raise Invalid("This is not yours to change.", pointer=f"/{name}")

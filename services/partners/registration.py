@@ -1,7 +1,7 @@
 """Registration: a company asks to become an MSP. Nobody can find out from the answers who is registered."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -139,6 +139,12 @@ async def registrations(db: AsyncSession, *, undecided: bool, after: UUID | None
     if after is not None:
         query = query.where(Registration.id > after)
     return (await db.scalars(query.order_by(Registration.id).limit(limit))).all()
+
+
+async def names_of_registrations(db: AsyncSession, registration_ids: Collection[UUID]) -> dict[UUID, str]:
+    """Give the companies of some registrations."""
+    query = select(Registration.id, Registration.company).where(Registration.id.in_(registration_ids))
+    return {row.id: row.company for row in await db.execute(query)}
 
 
 async def one_registration(db: AsyncSession, registration_id: UUID, *, lock: bool = False) -> Registration:

@@ -4,14 +4,24 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, exists, func, literal, or_, select, text, true
+from sqlalchemy import ColumnElement, and_, any_, exists, func, literal, or_, select, text, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from services.partners.principal import PartnerKind, Principal
 from services.partners.tables import MspTenure, SiteTenure
 
-__all__ = ["Principal", "guard", "holds_msp", "seen_by", "unguarded", "visible_chain", "visible_msp", "visible_to"]
+__all__ = [
+    "Principal",
+    "guard",
+    "held_by",
+    "holds_msp",
+    "seen_by",
+    "unguarded",
+    "visible_chain",
+    "visible_msp",
+    "visible_to",
+]
 
 _Column = InstrumentedAttribute[UUID]
 
@@ -19,6 +29,18 @@ _Column = InstrumentedAttribute[UUID]
 def visible_to(principal: Principal, site_id: _Column) -> ColumnElement[bool]:
     """Give the condition on a `site_id` column under which a row exists for the principal, as of when it asks."""
     return _tenure(principal, site_id, _as_of(principal))
+
+
+def held_by(principal: Principal, msp_id: _Column | InstrumentedAttribute[UUID | None]) -> ColumnElement[bool]:
+    """Give the condition under which a row's MSP is the principal, or one that it has as of when it asks."""
+    if principal.kind is PartnerKind.VENDOR:
+        return true()
+    if principal.kind is PartnerKind.MSP:
+        return msp_id == principal.partner_id
+    # As an array, which is found once a statement: an index is asked by it, before any policy is.
+    has = aliased(MspTenure)
+    own = select(has.msp_id).where(has.distributor_id == principal.partner_id, _covers(has, _as_of(principal)))
+    return msp_id == any_(func.array(own.scalar_subquery()))
 
 
 def seen_by(principal: Principal, site_id: _Column, at: Any) -> ColumnElement[bool]:
@@ -62,6 +84,8 @@ async def guard(db: AsyncSession, principal: Principal) -> None:
             func.set_config("tidemark.kind", str(principal.kind), True),
             func.set_config("tidemark.partner", str(principal.partner_id), True),
             func.set_config("role", "tidemark_vendor" if of_vendor else "tidemark_tenant", True),
+            # A plan for the average partner is wrong for a large one by orders.
+            func.set_config("plan_cache_mode", "force_custom_plan", True),
         )
     )
 

@@ -13,6 +13,7 @@ from sqlalchemy import exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services import partners
+from services.db import in_order, in_sets
 from services.errors import Absent
 from services.keys import Key
 from services.partners import Distributor, Msp, PartnerKind, Principal
@@ -96,8 +97,10 @@ async def sites_by_name(
     if text:
         like = Key.name.icontains(text, autoescape=True) | Key.reference.icontains(text, autoescape=True)
         query = query.where(like)
-    count = await db.scalar(select(func.count()).select_from(query.subquery())) or 0
-    rows = await db.scalars(query.order_by(Key.name, Key.site_id).offset(skip).limit(limit))
+    async with in_sets(db):
+        count = await db.scalar(select(func.count()).select_from(query.subquery())) or 0
+    async with in_order(db):
+        rows = await db.scalars(query.order_by(func.lower(Key.name), Key.site_id).offset(skip).limit(limit))
     return count, list(rows)
 
 

@@ -5,7 +5,7 @@ Every function asks as often for fifty reports as for one.
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -131,6 +131,13 @@ async def shelf(
     if after is not None:
         query = query.where(await _past(db, caller, after))
     return await _with_sums(db, caller, [Shelved(*row) for row in await db.execute(query)], now)
+
+
+async def msps_of(db: AsyncSession, caller: Principal, report_ids: Collection[UUID]) -> dict[UUID, str]:
+    """Give the names of the MSPs of those of some reports that the caller sees."""
+    own = partners.visible_chain(caller, Report.msp_id, Report.distributor_id)
+    rows = await db.execute(select(Report.id, Report.msp_name).where(Report.id.in_(report_ids), own))
+    return {row.id: row.msp_name for row in rows}
 
 
 async def months(db: AsyncSession, caller: Principal) -> Sequence[str]:

@@ -57,7 +57,12 @@ async def bind(
     db.add(line)
     await db.flush()
     lines = (Line.site_id == key.site_id, Line.installation_id == own.installation_id)
-    values = {"credential_sha256": own.credential_sha256, "next_credential_sha256": None, "product": own.product}
+    values = {
+        "credential_sha256": own.credential_sha256,
+        "next_credential_sha256": None,
+        "product": own.product,
+        "msp_id": key.msp_id if own.product == standing.SITE_MANAGER else None,
+    }
     await db.execute(update(Line).where(*lines).values(values))
     await standing.tell(db, key)
     await standing.arm(db, key, own.installation_id, now)

@@ -63,10 +63,10 @@ with key as (
 ), line as (
     insert into lines (site_id, installation_id, line, credential_sha256, key_id, product, told_state,
         heartbeat_seconds, disable_after_seconds, sequence, through, receipt, said_more, last_contact_at,
-        last_entry_at, begins_at, renew_lease_at, waiting, opened_at)
+        last_entry_at, begins_at, renew_lease_at, waiting, opened_at, msp_id)
     select site_id, $6, 0, $7, id, 'site_manager', 'active', heartbeat_seconds, disable_after_seconds, 0, 0,
         $15::bytea, false, $4, $4, $4,
-        $4 + greatest(disable_after_seconds / 14, heartbeat_seconds) * interval '1 second', false, $4
+        $4 + greatest(disable_after_seconds / 14, heartbeat_seconds) * interval '1 second', false, $4, msp_id
     from free
 ), timer as (
     insert into silence_timers (site_id, installation_id, due_at, rung)

@@ -10,9 +10,11 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services import keys, partners
+from services.db import in_sets
 from services.keys import Key, KeyEvent, KeyState
 from services.partners import Principal
 from services.sites.administration_tables import BackupSummary, Command, RefusedActivation
+from services.sites.backups import TROUBLED
 from services.sites.cutoffs import Cutoffs, cutoffs
 from services.sites.roster import DEPLOYED, HEARD, SiteView, latest, site_of, sites_named
 from services.sites.silence import Liveness
@@ -69,7 +71,9 @@ async def _look_over(
         .order_by(each.heard, each.site_id)
         .limit(silent_max)
     )
-    found = (await db.execute(union_all(counted.group_by(each.doing, each.state), silent.subquery().select()))).all()
+    both = union_all(counted.group_by(each.doing, each.state), silent.subquery().select())
+    async with in_sets(db):
+        found = (await db.execute(both)).all()
     counts = [(doing, state, count, n) for doing, state, count, n, site_id, _ in found if site_id is None]
     return counts, {site_id: bool(is_closing) for *_, site_id, is_closing in found if site_id is not None}
 
@@ -79,10 +83,12 @@ async def fleet_stands(db: AsyncSession, principal: Principal, now: datetime) ->
     cut = await cutoffs(db, now)
     each = cut.join(latest(principal, _doing(cut).label("doing"), _STATE.label("state"))).subquery()
     word = func.concat(each.c.site_id, each.c.doing, each.c.state)
-    sites = await db.scalar(select(func.md5(func.string_agg(word, aggregate_order_by(literal(","), each.c.site_id)))))
-    bad = BackupSummary.failed + BackupSummary.overdue + BackupSummary.warning > 0
+    async with in_sets(db):
+        sites = await db.scalar(
+            select(func.md5(func.string_agg(word, aggregate_order_by(literal(","), each.c.site_id))))
+        )
     seen = partners.visible_to(principal, BackupSummary.site_id)
-    backups = await db.execute(select(func.count(), func.max(BackupSummary.told_at)).where(bad, seen))
+    backups = await db.execute(select(func.count(), func.max(BackupSummary.told_at)).where(TROUBLED, seen))
     return f"{sites} {backups.one()}"
 
 

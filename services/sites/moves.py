@@ -165,6 +165,7 @@ async def do_next(db: AsyncSession, now: datetime) -> bool:
             keys.suspend_with_msp(db, key, reason=reason, actor="move", now=now)
         await spreading.tell(db, [key], now)
         await standing.tell(db, key)
+        await standing.hand_over(db, key)
         move.done_at = now
         await db.flush()
     return True

@@ -118,6 +118,7 @@ async def _open(
             base_seen=await seen_at(db, lines, echo.line, echo.through),
             opened_at=now,
             resumed_nonce=beat.nonce,
+            msp_id=parent.msp_id,
         )
     )
     await db.flush()

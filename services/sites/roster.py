@@ -7,16 +7,17 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import DateTime, Select, func, literal, select, true, tuple_
+from sqlalchemy import ColumnElement, DateTime, Select, and_, func, literal, select, true, tuple_
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from services import keys, partners
+from services.db import in_order, in_sets
 from services.errors import Absent
 from services.keys import Key, KeyState
-from services.partners import Policy, Principal
-from services.sites.cutoffs import cutoffs
+from services.partners import PartnerKind, Policy, Principal
+from services.sites.cutoffs import Cutoffs, cutoffs
 from services.sites.ladder import ladder
 from services.sites.pulse import outages
 from services.sites.silence import Liveness, Outage, liveness
@@ -63,25 +64,41 @@ class Order(StrEnum):
     AGENTS = "agents"
 
 
+def _deployed(line: Any) -> Any:
+    return line.server + func.coalesce(line.workstation, 0) + func.coalesce(line.server_plus, 0)
+
+
 _BOUND = (
     (Installation.site_id == Key.site_id)
     & (Installation.key_id == Key.id)
     & Installation.ended_at.is_(None)
     & (Installation.product == "site_manager")
 )
-_LINES = (Line.site_id == Installation.site_id) & (Line.installation_id == Installation.installation_id)
+# The lines of the bound Site Manager: no others say whose they are.
+_LINES = (Line.site_id == Key.site_id) & (Line.key_id == Key.id) & (Line.msp_id == Key.msp_id)
 _LATEST = select(Line).where(_LINES).order_by(Line.last_contact_at.desc()).limit(1).lateral()
 _LINE = aliased(Line, _LATEST)
 _LONG_AGO = literal(datetime(2000, 1, 1, tzinfo=UTC), DateTime(timezone=True))
 HEARD: Any = Line.last_contact_at
-DEPLOYED: Any = Line.server + func.coalesce(Line.workstation, 0) + func.coalesce(Line.server_plus, 0)
-_ORDERS: dict[Order, Any] = {
-    Order.MADE: Key.site_id,
-    Order.NAME: func.lower(Key.name),
-    Order.CONTACT: func.coalesce(HEARD, _LONG_AGO),
-    Order.AGENTS: func.coalesce(DEPLOYED, -1),
-}
+DEPLOYED: Any = _deployed(Line)
 _OF_LINES = (Order.CONTACT, Order.AGENTS)
+_Page = tuple[Select[UUID], tuple[Any, Any]]
+
+
+class _Chosen(NamedTuple):
+    """Which keys are looked for; of which liveness, if there is a `cut`."""
+
+    matching: ColumnElement[bool]
+    cut: Cutoffs | None
+    liveness: Liveness
+
+
+def _place(order: Order, line: Any) -> Any:
+    if order is Order.CONTACT:
+        return func.coalesce(line.last_contact_at, _LONG_AGO)
+    if order is Order.AGENTS:
+        return func.coalesce(_deployed(line), -1)
+    return func.lower(Key.name) if order is Order.NAME else Key.site_id
 
 
 async def sites_of(
@@ -98,25 +115,47 @@ async def sites_of(
     descending: bool = False,
 ) -> list[SiteView]:
     """Give a page of the sites that the principal sees, in an order, beginning after one; raises `Absent` for that."""
-    column = _ORDERS[order].label("place")
-    if liveness is None and order not in _OF_LINES:
-        each = select(Key.site_id, column).where(partners.visible_to(principal, Key.site_id))
-        wanted = each.where(keys.matching(state, text)).subquery()
-    else:
-        cut = await cutoffs(db, now)
-        doing = (cut.liveness(HEARD)[liveness] if liveness is not None else true()).label("wanted")
-        places = cut.join(latest(principal, column, doing).where(keys.matching(state, text))).subquery()
-        wanted = select(places).where(places.c.wanted).subquery()
-    page = select(wanted.c.site_id)
+    cut = await cutoffs(db, now) if liveness is not None else None
+    chosen = _Chosen(keys.matching(state, text), cut, liveness or Liveness.ONLINE)
+    plain = cut is None and order not in _OF_LINES
+    # An MSP's keys lie by name and by age, and a page of them is soon full; others are gone through as a set.
+    soon = order not in _OF_LINES if principal.kind is PartnerKind.MSP else plain and order is Order.MADE
+    page, place = (_of_keys if soon or plain else _as_a_set)(principal, chosen, order)
     if after is not None:
-        reached = (await db.execute(latest(principal, column).where(Key.site_id == after))).first()
-        if reached is None:
-            raise Absent
-        here = tuple_(wanted.c.place, wanted.c.site_id)
-        there = tuple_(literal(reached.place, wanted.c.place.type), literal(after))
+        here, there = tuple_(*place), await _place_of(db, principal, after, order)
         page = page.where(here < there if descending else here > there)
-    turned = [one.desc() if descending else one for one in (wanted.c.place, wanted.c.site_id)]
-    return await sites_named(db, principal, list(await db.scalars(page.order_by(*turned).limit(limit))), now)
+    page = page.order_by(*(one.desc() if descending else one for one in place)).limit(limit)
+    async with in_order(db) if soon else in_sets(db):
+        found = list(await db.scalars(page))
+    return await sites_named(db, principal, found, now)
+
+
+def _of_keys(principal: Principal, chosen: _Chosen, order: Order) -> _Page:
+    """Ask each key for its line that was heard last."""
+    page = select(Key.site_id).where(scope_of(principal), chosen.matching)
+    if chosen.cut is not None:
+        page = page.outerjoin(_LINE, true())
+        page = chosen.cut.join(page).where(chosen.cut.liveness(_LINE.last_contact_at)[chosen.liveness])
+    return page, (_place(order, _LINE), Key.site_id)
+
+
+def _as_a_set(principal: Principal, chosen: _Chosen, order: Order) -> _Page:
+    """Put all keys and their lines beside each other."""
+    column, cut = _place(order, Line).label("place"), chosen.cut
+    doing = cut.liveness(HEARD)[chosen.liveness] if cut is not None else true()
+    rows = latest(principal, column, doing.label("wanted")).where(chosen.matching)
+    each = (cut.join(rows) if cut is not None else rows).subquery().c
+    return select(each.site_id).where(each.wanted), (each.place, each.site_id)
+
+
+async def _place_of(db: AsyncSession, principal: Principal, site_id: UUID, order: Order) -> Any:
+    """Give the place of a site in an order; raises `Absent` also for a stranger's."""
+    place = (_place(order, _LINE), Key.site_id)
+    own = (Key.site_id == site_id, partners.visible_to(principal, Key.site_id))
+    found = (await db.execute(select(*place).outerjoin(_LINE, true()).where(*own))).first()
+    if found is None:
+        raise Absent
+    return tuple_(*(literal(value, column.type) for value, column in zip(found, place, strict=True)))
 
 
 async def sites_named(
@@ -159,16 +198,24 @@ async def keys_of_liveness(
     doing = cut.liveness(HEARD)[wanted].label("wanted")
     places = cut.join(latest(principal, Key.id.label("key_id"), doing).where(keys.matching(state, text))).subquery()
     page = select(Key).join(places, places.c.key_id == Key.id).where(places.c.wanted).order_by(Key.id).limit(limit)
-    return list(await db.scalars(page if after is None else page.where(Key.id > after)))
+    async with in_sets(db):
+        return list(await db.scalars(page if after is None else page.where(Key.id > after)))
+
+
+def scope_of(principal: Principal) -> ColumnElement[bool]:
+    """Say which keys are in a principal's lists: those that it sees, once the move of a site that came is done.
+
+    The column alone would do but for that; it is what the keys lie by.
+    """
+    return and_(partners.held_by(principal, Key.msp_id), partners.visible_to(principal, Key.site_id))
 
 
 def latest(principal: Principal, *columns: Any) -> Select[*tuple[Any, ...]]:
     """Give each key with columns of its own and of the line that was heard last: as a set, for whole fleets."""
     return (
         select(Key.site_id, *columns)
-        .outerjoin(Installation, _BOUND)
-        .outerjoin(Line, _LINES)
-        .where(partners.visible_to(principal, Key.site_id))
+        .outerjoin(Line, and_(_LINES, partners.held_by(principal, Line.msp_id)))
+        .where(scope_of(principal))
         .ext(distinct_on(Key.site_id))
         .order_by(Key.site_id, Line.last_contact_at.desc().nulls_last())
     )

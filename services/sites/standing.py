@@ -83,6 +83,12 @@ async def tell(db: AsyncSession, key: Key) -> None:
     await db.execute(stale.execution_options(synchronize_session=False))
 
 
+async def hand_over(db: AsyncSession, key: Key) -> None:
+    """Write into the lines of the key's bound Site Manager whose it is now."""
+    bound = (Line.site_id == key.site_id, Line.msp_id.is_not(None))
+    await db.execute(update(Line).where(*bound).values(msp_id=key.msp_id))
+
+
 async def _tell_free(db: AsyncSession, key: Key) -> None:
     """Tell the lines that nobody holds: a heartbeat that holds another one waits for the key, and settles itself."""
     await db.flush()
@@ -142,7 +148,7 @@ async def end(db: AsyncSession, installation: Installation, told: KeyState, reas
     """Entitle an installation to nothing from now on; what it still reports is stored."""
     installation.ended_at, installation.end_reason = now, reason
     own = (Line.site_id == installation.site_id, Line.installation_id == installation.installation_id)
-    await db.execute(update(Line).where(*own).values(told_state=told))
+    await db.execute(update(Line).where(*own).values(told_state=told, msp_id=None))
     await disarm(db, installation.site_id, installation.installation_id)
 
 

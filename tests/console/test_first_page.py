@@ -1,12 +1,13 @@
 """The first page: what needs whom, worst first, and one click that lets a refused machine in."""
 
 import re
+from uuid import UUID
 
 import pytest
 from fastapi import FastAPI
 
-from services import sites
-from services.partners import PartnerKind, Role
+from services import delivery, ids, sites
+from services.partners import VENDOR_ID, PartnerKind, Registration, Role
 from services.sites import KeyAlreadyBound, flags
 from tests.console.conftest import Opened, Somebody
 from tests.support.console import pages_of, text_of
@@ -90,6 +91,34 @@ async def test_each_kind_of_partner_sees_what_concerns_it_and_nobody_a_stranger_
     stranger = await person(world, PartnerKind.MSP, (await world.another_msp("Altra")).id)
     pages = await pages_of(app, world, stranger)
     assert "Nothing needs you" in text_of(await pages.get("/"))
+
+
+async def test_what_happened_since_yesterday_says_to_what(world: World, as_somebody: Somebody) -> None:
+    machine, now = await world.running((1, 0, 0), "Hotel Adria"), world.clock()
+    site, msp = ids.show("site", machine.site_id), ids.show("msp", world.msp.id)
+    company = Registration(
+        id=ids.new_id(now), company="Brenta Servizi", country="IT", vat_number="1", contact="G", email="g@example.org",
+        language="it", terms_version="1", privacy_version="1", token_sha256=b"", created_at=now, expires_at=now,
+    )  # fmt: skip
+    report, registration = ids.show("report", company.id), ids.show("registration", company.id)
+    told: tuple[tuple[UUID, delivery.EventKind, dict[str, str]], ...] = (
+        (world.msp.id, "site.disabled", {"site": site}),
+        (world.msp.id, "report.issued", {"report": report, "number": "7/2026"}),
+        (world.distributor.id, "letter.undeliverable", {"msp": msp}),
+        (VENDOR_ID, "registration.verified", {"registration": registration}),
+    )
+    async with world.sessions.begin() as db:
+        db.add(company)
+        for partner_id, event, subject in told:
+            delivery.emit(db, partner_id=partner_id, kind=event, subject=subject, now=now)
+    wanted = {
+        PartnerKind.MSP: [f'href="/sites/{site}">Hotel Adria</a>', f'href="/reports/{report}">7/2026</a>'],
+        PartnerKind.DISTRIBUTOR: [f'href="/msps/{msp}">{world.msp.name}</a>'],
+        PartnerKind.VENDOR: [f'href="/registrations/{registration}">Brenta Servizi</a>'],
+    }
+    for kind, links in wanted.items():
+        page = (await (await as_somebody(kind)).get("/")).text.partition("Since yesterday")[2]
+        assert [link for link in links if link not in page] == [], kind
 
 
 async def test_as_many_queries_for_many_as_for_few(world: World, as_somebody: Somebody) -> None:

@@ -55,6 +55,7 @@ from tests.support.world import World
 # What tenancy is in code: each is made to let everything through.
 SCOPES: list[tuple[Callable[..., Any], Callable[..., Any]]] = [
     (scope.visible_to, lambda principal, site_id: true()),
+    (scope.held_by, lambda principal, msp_id: true()),
     (scope.seen_by, lambda principal, site_id, at: true()),
     (scope.visible_msp, lambda principal, msp_id: true()),
     (scope.visible_chain, lambda principal, msp_id, distributor_id: true()),

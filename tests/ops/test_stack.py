@@ -1,6 +1,7 @@
 """The whole service as processes: a site and an MSP over real HTTP, a month closed by the real worker."""
 
 import asyncio
+import signal
 from datetime import timedelta
 
 import httpx
@@ -9,8 +10,11 @@ import pytest
 from ops.ground import Ground
 from ops.stack import start_stack
 from report_worker.main import REPORTS, Bell
+from services.partners import PartnerKind
 from tests.support.clock import START
+from tests.support.console import COOKIE, secret_of
 from tests.support.machine import Machine, change
+from tests.support.people import person
 from tests.support.world import World
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -42,6 +46,23 @@ async def test_a_month_from_the_first_key_to_the_downloaded_report(ground: Groun
         await asyncio.to_thread(running.__exit__, None, None, None)
     assert "Hotel Adria" in csv.text
     assert ",150,2026-03-10T10:00:00Z," in csv.text
+
+
+async def test_an_open_stream_does_not_hold_up_the_end_of_its_process(ground: Ground, world: World) -> None:
+    secret = await secret_of(world, await person(world, PartnerKind.MSP, world.msp.id))
+    running = start_stack(ground)
+    stack = await asyncio.to_thread(running.__enter__)
+    try:
+        async with httpx.AsyncClient(base_url=stack.url, cookies={COOKIE: secret}) as http:
+            async with http.stream("GET", "/live/fleet") as answer:
+                lines = answer.aiter_lines()
+                assert await anext(lines) == "retry: 2000"
+                ended = asyncio.create_task(asyncio.to_thread(stack.api.terminate, 15))
+                # It ends as streams do, so the browser comes again; and nothing of "signed out" is said.
+                assert not [line async for line in lines if line]
+            assert await ended == -signal.SIGTERM
+    finally:
+        await asyncio.to_thread(running.__exit__, None, None, None)
 
 
 async def _first_report(http: httpx.AsyncClient, token: dict[str, str]) -> str:

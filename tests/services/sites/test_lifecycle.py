@@ -3,14 +3,16 @@
 import asyncio
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select
 
-from services import sites
+from services import partners, sites
 from services.errors import Absent
 from services.keys import KeyAlreadyRotated, KeyRevokedForGood, KeyState
-from services.sites import KeyAlreadyBound, SeatsExhausted, TooEarly, breaker, orders
+from services.partners import PartnerKind, Principal
+from services.sites import KeyAlreadyBound, Liveness, Order, SeatsExhausted, TooEarly, breaker, orders
 from services.sites.moves import NotAnotherMsp
 from services.sites.orders import NothingToRelease
 from services.sites.pace import EARLY_ALLOWED, Pace
@@ -302,6 +304,21 @@ async def accepted(world: World, machine: Machine, body: dict[str, Any]) -> site
     return answer
 
 
+async def listed(world: World, *partner_ids: UUID) -> list[list[UUID]]:
+    """The online sites of some partners, by name."""
+    lists, now = [], world.clock()
+    for partner_id in partner_ids:
+        kind = PartnerKind.DISTRIBUTOR if partner_id == world.distributor.id else PartnerKind.MSP
+        own = Principal(partner_id, partner_id, kind, at=now)
+        async with world.sessions() as db:
+            await partners.guard(db, own)
+            asked = {"liveness": Liveness.ONLINE, "order": Order.NAME}
+            found = await sites.sites_of(db, own, now, after=None, limit=10, **asked)  # type: ignore[arg-type]
+            assert (await sites.fleet_of(db, own, now)).by_liveness[Liveness.ONLINE] == len(found)
+        lists.append([one.site_id for one in found])
+    return lists
+
+
 async def test_a_site_moves_at_the_start_of_the_next_period_and_each_msp_has_its_part(world: World) -> None:
     machine = await world.running((4, 0, 0))
     other = await world.another_msp("Baltica")
@@ -320,9 +337,12 @@ async def test_a_site_moves_at_the_start_of_the_next_period_and_each_msp_has_its
     assert [one.site_id for one in await world.figures([other])] == []
     world.clock.now = effective_at + timedelta(hours=1)
     await world.beat(machine, (6, 0, 0))
+    # Until the worker has come to the move it is on nobody's list, and none breaks by it.
+    assert await listed(world, world.msp.id, other.id, world.distributor.id) == [[], [], [machine.site_id]]
     async with world.sessions.begin() as db:
         assert await sites.moves.do_next(db, world.clock())
         assert not await sites.moves.do_next(db, world.clock())
     assert (await world.key_of(machine)).msp_id == other.id
+    assert await listed(world, world.msp.id, other.id) == [[], [machine.site_id]]
     assert [one.peaks["server"][0] for one in await world.figures([other])] == [6]
     assert await world.figures([world.msp]) == []

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
-from sqlalchemy import insert, select, text
+from sqlalchemy import and_, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services import keys, partners, sites
@@ -23,7 +23,8 @@ from services.db import Row, make_sessions
 from services.keys import KeyState
 from services.partners import Msp
 from services.sites import Answer, Desk, LineBroken, orders
-from services.usage import UsageEntry, period_containing
+from services.sites.tables import Installation
+from services.usage import Line, UsageEntry, period_containing
 from tests.support.clock import TestClock
 from tests.support.database import wipe
 from tests.support.machine import Body, Machine
@@ -357,6 +358,10 @@ class Play:
             key = (await db.scalars(select(keys.Key))).one()
             assert (key.state, key.msp_id) == (self.model.state(), self.model.msp)
             assert Counter(event.event for event in await keys.timeline(db, key, 10_000)) == self.model.events
+            bound = and_(Installation.ended_at.is_(None), Installation.product == "site_manager")
+            of_line = (Line.site_id == Installation.site_id) & (Line.installation_id == Installation.installation_id)
+            for line, is_bound in await db.execute(select(Line, bound).join(Installation, of_line)):
+                assert line.msp_id == (key.msp_id if is_bound else None)
 
 
 _weighted = [op for op, weight in OPS.items() for _ in range(weight)]
