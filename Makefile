@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test screens clients lint bench openapi lock
+.PHONY: help setup demo up test soak screens clients lint bench openapi lock
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -26,6 +26,9 @@ up: $(READY)  ## the service on this machine, with the API at one address
 
 test: $(READY)  ## all tests, on a PostgreSQL and a Valkey of their own
 	@$(BIN)/python -m pytest -n auto --dist worksteal
+
+soak: $(READY)  ## kill -9 of every part under load, 200 times, and then the sums (SOAK='--kills 20 --seed 1')
+	@$(BIN)/python -m tests.soak $(SOAK)
 
 screens: $(READY)  ## a picture of every page of the console into screens/, and README's into docs/pictures/
 	@$(BIN)/python -m tests.screens

@@ -5,6 +5,7 @@ service's long life; rows and jobs over HTTP, from all tables and all of Valkey'
 """
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 from redis import Redis
@@ -27,17 +28,15 @@ from pg_get_wal_records_info($1::text::pg_lsn, pg_current_wal_flush_lsn())"""
 _UPDATED = "select n_tup_upd, n_tup_hot_upd from pg_stat_user_tables where relname = 'lines'"
 
 
-def rows(stand: Stand) -> list[Row]:
+def rows(stand: Stand) -> Iterator[Row]:
     """Measure."""
-    wal, hot = asyncio.run(_in_rounds(stand))
-    sent, inserted, jobs = _over_http(stand)
     name = "idle heartbeat"
-    return [
-        at_most(f"{name}: WAL without full-page images", wal, "bytes", f"{_ROUNDS} rounds of {_SITES:,} sites", 200),
-        at_least(f"{name}: HOT updates", hot, "%", "same rounds", 99),
-        at_most(f"{name}: rows inserted", inserted, "rows", f"{sent:,} over HTTP, all tables but the pulse", 0),
-        at_most(f"{name}: jobs queued", jobs, "commands", f"same {sent:,}, everything that reached Valkey", 0),
-    ]
+    wal, hot = asyncio.run(_in_rounds(stand))
+    yield at_most(f"{name}: WAL without full-page images", wal, "bytes", f"{_ROUNDS} rounds of {_SITES:,} sites", 200)
+    yield at_least(f"{name}: HOT updates", hot, "%", "same rounds", 99)
+    sent, inserted, jobs = _over_http(stand)
+    yield at_most(f"{name}: rows inserted", inserted, "rows", f"{sent:,} over HTTP, all tables but the pulse", 0)
+    yield at_most(f"{name}: jobs queued", jobs, "commands", f"same {sent:,}, everything that reached Valkey", 0)
 
 
 async def _in_rounds(stand: Stand) -> tuple[float, float]:

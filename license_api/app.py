@@ -23,6 +23,7 @@ from license_api.v1 import (
     commands,
     decisions,
     distributors,
+    documents,
     flags,
     health,
     heartbeats,
@@ -106,6 +107,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     ):
         app.include_router(router)
     for partner in (
+        documents,
         registrations,
         distributors,
         msps,

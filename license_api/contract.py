@@ -8,8 +8,10 @@ from fastapi.openapi.utils import get_openapi
 
 from license_api.examples import example_of
 from license_api.problems import MEDIA_TYPE, Problem
+from license_api.v1.fields import KIND_SCHEMA
 
 _REFERENCE = "#/components/schemas/{model}"
+_KINDS = {**KIND_SCHEMA, "title": "EventKind", "description": "What an event tells. New ones may be added."}
 _METHODS = ("get", "post", "put", "patch", "delete")
 _HEADERS: dict[str, Any] = {
     "X-Request-Id": ("The request's name: say it when you ask about it.", "4a5f0c9b6d1e2f30"),
@@ -33,7 +35,8 @@ def contract(app: FastAPI) -> dict[str, Any]:
         )
         document["info"]["license"] = {"name": "Proprietary", "identifier": "LicenseRef-Proprietary"}
         problem = Problem.model_json_schema(ref_template=_REFERENCE)
-        document["components"]["schemas"] |= {**problem.pop("$defs"), "Problem": problem}
+        document = _with_kinds_named(document)
+        document["components"]["schemas"] |= {**problem.pop("$defs"), "Problem": problem, "EventKind": _KINDS}
         for path, operation in _operations(document):
             operation.setdefault("security", [])
             _give_examples(operation, document["components"]["schemas"])
@@ -45,6 +48,15 @@ def contract(app: FastAPI) -> dict[str, Any]:
         }
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _with_kinds_named(part: Any) -> Any:
+    """Refer to the kinds of event by their name: one type of a generated client, wherever they stand."""
+    if part == KIND_SCHEMA:
+        return {"$ref": _REFERENCE.format(model="EventKind")}
+    if isinstance(part, dict):
+        return {name: _with_kinds_named(value) for name, value in part.items()}
+    return [_with_kinds_named(one) for one in part] if isinstance(part, list) else part
 
 
 def _operations(document: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:

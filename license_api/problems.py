@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from services.db import is_deadlock
 from services.errors import BodyTooLarge, Invalid, Kind, Refusal, Unauthenticated, Unavailable
 
 MEDIA_TYPE = "application/problem+json"
@@ -97,6 +98,9 @@ def install(app: FastAPI) -> None:
         return _framework_problem(error, request_id_of(request.scope))
 
     async def unavailable(request: Request, error: Exception) -> Response:
+        if is_deadlock(error):
+            _log.warning("deadlock", path=request.url.path)
+            return respond(Unavailable(retry_after=1), request_id_of(request.scope))
         if isinstance(error, DBAPIError) and not is_outage(error):
             raise error
         _log.warning("database away", error=type(error).__name__)

@@ -23,7 +23,7 @@ from license_api.idle_connection import IdleConnection
 from license_api.problems import is_outage
 from services import sites
 from services.clock import Clock
-from services.db import Sessions
+from services.db import Sessions, is_deadlock
 from services.errors import Refusal, Unavailable
 from services.sites import Answer, Desk, Echo, Heartbeat, Idle
 
@@ -37,7 +37,6 @@ _PER_INSTALLATION_MAX = 4
 _BUSY_FROM = 4 * _BATCH_MAX
 _QUIET_BELOW = _BATCH_MAX
 _ATTEMPTS = 3
-_DEADLOCK = "40P01"
 _RETRY_AFTER_SECONDS = 1
 _log = structlog.get_logger()
 Outcome = Answer | Exception
@@ -172,7 +171,7 @@ class SharedCommits:
             answers = await self._store(batch, self._clock())
         except Exception as error:
             if is_outage(error) or len(batch) == 1:
-                _fail(batch, Unavailable() if is_outage(error) else error)
+                _fail(batch, Unavailable() if is_outage(error) or is_deadlock(error) else error)
             else:
                 for waiting in batch:
                     await self._commit_general([waiting])
@@ -186,8 +185,7 @@ class SharedCommits:
                 async with self._sessions.begin() as db:
                     return await sites.take_in(db, self._desk, [(one.beat, now) for one in batch])
             except DBAPIError as error:
-                deadlock = getattr(error.orig, "sqlstate", None) == _DEADLOCK
-                if not deadlock or attempt == _ATTEMPTS:
+                if not is_deadlock(error) or attempt == _ATTEMPTS:
                     raise
         raise AssertionError("the last attempt returns or raises")
 

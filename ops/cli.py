@@ -41,11 +41,13 @@ app = typer.Typer(
 )
 _keys = typer.Typer(no_args_is_help=True, help="Keys of the service itself.")
 _users = typer.Typer(no_args_is_help=True, help="The people of the vendor.")
+_letters = typer.Typer(no_args_is_help=True, help="Letters that were sent.")
 _ledger = typer.Typer(no_args_is_help=True, help="The ledger of usage.")
 _policy = typer.Typer(no_args_is_help=True, help="Policies of the programme, distributors, MSPs and keys.")
 _msp = typer.Typer(no_args_is_help=True, help="Managed service providers.")
 app.add_typer(_keys, name="keys")
 app.add_typer(_ledger, name="ledger")
+app.add_typer(_letters, name="letters")
 app.add_typer(_msp, name="msp")
 app.add_typer(_policy, name="policy")
 app.add_typer(_users, name="users")
@@ -261,6 +263,16 @@ def suspend_msp(msp: UUID, reason: Annotated[str, typer.Option(help="What its si
 def resume_msp(msp: UUID) -> None:
     """Take an MSP's suspension back; keys suspended of themselves stay so."""
     typer.echo(f"{asyncio.run(upkeep.resume_msp(_ready_settings(), msp))} keys are resumed.")
+
+
+@_letters.command("bounced")
+def letter_bounced(
+    which: Annotated[str | None, typer.Argument(metavar="LETTER|ADDRESS", help="Its id, or to whom it went.")] = None,
+    reason: Annotated[str, typer.Option(help="What the mail system said.")] = "undeliverable",
+) -> None:
+    """Note that a letter came back; without a name the mail system's report is read from standard input."""
+    message = b"" if which else sys.stdin.buffer.read()
+    typer.echo(asyncio.run(upkeep.letter_bounced(_ready_settings(), which, reason, message)))
 
 
 @_users.command("invite-admin")

@@ -37,8 +37,9 @@ class Stack:
     api: Child
     worker: Child
     clock: SharedClock | None
-    # Starts another API in place of one that has ended, and waits until it answers.
+    # Start another in place of one that has ended; the API's waits until it answers.
     start_api: Callable[[], Child]
+    start_worker: Callable[[], Child]
 
 
 @contextmanager
@@ -57,8 +58,11 @@ def start_stack(ground: Ground, *, port: int = 0, simulated_from: datetime | Non
         settings = ground.settings.model_copy(update={**local, **own})
         hidden = ["--clock", str(folder / "clock"), "--poll-seconds", "0.02"] if clock else []
         url = f"http://127.0.0.1:{settings.port}"
-        worker = _start("worker", settings, hidden, folder)
-        children = [worker]
+        children: list[Child] = []
+
+        def start_worker() -> Child:
+            children.append(_start("worker", settings, hidden, folder))
+            return children[-1]
 
         def start_api() -> Child:
             api = _start("api", settings, hidden[:2], folder)
@@ -67,7 +71,8 @@ def start_stack(ground: Ground, *, port: int = 0, simulated_from: datetime | Non
             return api
 
         try:
-            yield Stack(url, settings, start_api(), worker, clock, start_api)
+            worker = start_worker()
+            yield Stack(url, settings, start_api(), worker, clock, start_api, start_worker)
         finally:
             for child in children:
                 child.terminate(_GRACE_SECONDS)

@@ -1,4 +1,4 @@
-"""What an operator does by hand: a held sweep, the signing key, an MSP suspended, an admin of the vendor invited."""
+"""What an operator does by hand: held sweeps, the signing key, suspended MSPs, the vendor's admins, lost letters."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services import delivery, partners, sites
+from services import delivery, ids, partners, sites
 from services.clock import system_clock
 from services.db import make_engine, make_sessions
 from services.partners import VENDOR_ID, PartnerKind, Principal, Right
@@ -86,3 +86,23 @@ async def suspend_msp(settings: Settings, msp_id: UUID, reason: str) -> int:
 async def resume_msp(settings: Settings, msp_id: UUID) -> int:
     """Take an MSP's suspension back; gives how many keys were changed."""
     return await within(settings, lambda db, now: sites.orders.resume_msp(db, msp_id, actor="operator", now=now))
+
+
+async def letter_bounced(settings: Settings, which: str | None, reason: str, message: bytes = b"") -> str:
+    """Note that a letter came back: one named by its id, the last one to an address, or that of a delivery report."""
+
+    async def note(db: AsyncSession, now: datetime) -> str:
+        if which is None:
+            bounce = delivery.read_bounce(message)
+        else:
+            letter_id = ids.read("letter", which) or await delivery.last_letter_to(db, which)
+            bounce = delivery.Bounce(letter_id, reason) if letter_id else None
+        if bounce is None:
+            return "There is no such letter." if which else "This is no report of a letter that came back."
+        letter = await delivery.bounced(db, bounce.letter_id, reason=bounce.reason, now=now)
+        if letter is None:
+            return "Nothing to note: there is no such letter, or it is known not to have arrived."
+        await partners.tell_undeliverable(db, letter, now)
+        return f"Noted: {letter.kind} to {letter.recipient} {letter.failure}"
+
+    return await within(settings, note)

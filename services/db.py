@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import DateTime, LargeBinary, MetaData, func, select
 from sqlalchemy.dialects.postgresql import UUID as PgUuid
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
@@ -49,6 +50,11 @@ def make_engine(url: str, connections: int = 10, **arguments: Any) -> AsyncEngin
 def make_sessions(engine: AsyncEngine) -> Sessions:
     """Make the factory of sessions; rows stay readable after the edge has committed."""
     return async_sessionmaker(engine, expire_on_commit=False)
+
+
+def is_deadlock(error: BaseException) -> bool:
+    """Tell whether PostgreSQL ended this transaction to break a deadlock: nothing of it was done, it may begin anew."""
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == "40P01"
 
 
 def in_sets(db: AsyncSession) -> AbstractAsyncContextManager[None]:

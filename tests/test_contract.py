@@ -10,13 +10,11 @@ import yaml
 import report_worker.main  # noqa: F401 - every feature is imported, and with it every refusal
 from license_api.app import create_app
 from license_api.problems import MEDIA_TYPE, status_of
-from services import partners
 from services.errors import Refusal, every_refusal
 from services.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
-# Programme documents are published in the console, which has no contract.
-REFUSALS = sorted(set(every_refusal()) - {partners.VersionTaken}, key=lambda refusal: refusal.code)
+REFUSALS = sorted(every_refusal(), key=lambda refusal: refusal.code)
 
 
 @pytest.fixture(scope="module")

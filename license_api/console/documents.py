@@ -1,30 +1,17 @@
 """The programme's documents: anybody reads them, the Partner Team publishes a new version, which never changes."""
 
-from typing import Annotated
-
 from fastapi import APIRouter
-from pydantic import StringConstraints
 from starlette.responses import Response
 
 from license_api.console.language import N_
 from license_api.console.route import PageRoute
 from license_api.console.visit import SignedIn, Visitor
-from license_api.v1.fields import Message
+from license_api.v1.documents import Publication
 from license_api.v1.pages import named
 from services import partners
-from services.partners import DocumentKind, Draft, PartnerKind, Right
+from services.partners import Draft, PartnerKind, Right
 
 router = APIRouter(prefix="/documents", route_class=PageRoute)
-_Text = Annotated[str, StringConstraints(min_length=1, max_length=100_000)]
-
-
-class Publication(Message):
-    """A version in both languages."""
-
-    kind: DocumentKind
-    version: Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z.-]{1,40}$")]
-    text_it: _Text
-    text_en: _Text
 
 
 @router.get("")

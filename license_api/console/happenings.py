@@ -21,7 +21,7 @@ HAPPENINGS = {
     "site.clone_suspected": Happening(N_("Clone suspected"), "twins", "bad"),
     "seat.taken": Happening(N_("New standalone"), "plus", "quiet"),
     "activation.refused": Happening(N_("Activation refused"), "stop", "warn"),
-    "key.created": Happening(N_("Key created"), "key", "quiet"),
+    "key.issued": Happening(N_("Key created"), "key", "quiet"),
     "command.ended": Happening(N_("Command answered"), "check", "quiet"),
     "report.issued": Happening(N_("Report issued"), "letter", "quiet"),
     "report.held": Happening(N_("Report held"), "pause", "warn"),

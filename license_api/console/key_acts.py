@@ -132,7 +132,7 @@ async def _rename(visit: Signed, key: Key) -> None:
         return
     locked = await keys.visible_key(visit.db, visit.principal, key.id, lock=True)
     before = {"name": locked.name, "reference": locked.reference}
-    await visit.attempt(keys.rename(visit.db, locked, name=given.name, reference=given.reference))
+    await visit.attempt(keys.rename(visit.db, locked, name=given.name, reference=given.reference, now=visit.now))
     if visit.form.right:
         shown, after = ids.show("key", key.id), {"name": given.name, "reference": given.reference}
         await partners.note(

@@ -104,7 +104,7 @@ async def suspend(msp_id: str, visit: SignedIn) -> Response:
     one, why = await _one(visit, msp_id), visit.form.read(Reason)
     if why is None:
         return ask(visit, _suspension(one))
-    act = _suspend(visit, one, why.reason)
+    act = sites.suspend_msp(visit.db, visit.principal, one.msp.id, reason=why.reason, now=visit.now)
     return await do(visit, _suspension(one), Right.KEYS_WRITE, act, N_("The MSP is suspended with all its keys."))
 
 
@@ -121,7 +121,8 @@ async def resume(msp_id: str, visit: SignedIn) -> Response:
     _above(visit, Right.KEYS_WRITE)
     one = await _one(visit, msp_id)
     said = N_("The MSP is no longer suspended.")
-    return await do(visit, _resumption(one), Right.KEYS_WRITE, _resume(visit, one), said)
+    act = sites.resume_msp(visit.db, visit.principal, one.msp.id, now=visit.now)
+    return await do(visit, _resumption(one), Right.KEYS_WRITE, act, said)
 
 
 @router.get("/{msp_id}/close")
@@ -229,21 +230,6 @@ async def _one(visit: Signed, msp_id: str) -> Enrolled:
     if not rows:
         raise Absent
     return rows[0]
-
-
-async def _suspend(visit: Signed, one: Enrolled, reason: str) -> None:
-    actor, shown = visit.principal.actor, ids.show("msp", one.msp.id)
-    await sites.orders.suspend_msp(visit.db, one.msp.id, reason=reason, actor=actor, now=visit.now)
-    after = {"reason": reason}
-    await partners.note(
-        visit.db, visit.principal, "msp.suspended", shown, after=after, msp_id=one.msp.id, now=visit.now
-    )
-
-
-async def _resume(visit: Signed, one: Enrolled) -> None:
-    actor, shown = visit.principal.actor, ids.show("msp", one.msp.id)
-    await sites.orders.resume_msp(visit.db, one.msp.id, actor=actor, now=visit.now)
-    await partners.note(visit.db, visit.principal, "msp.resumed", shown, msp_id=one.msp.id, now=visit.now)
 
 
 async def _page(visit: Signed, one: Enrolled) -> Response:

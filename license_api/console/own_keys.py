@@ -12,7 +12,7 @@ from license_api.console.site_page import own_key_of
 from license_api.console.visit import Signed, SignedIn
 from license_api.v1.keys import NewKey
 from license_api.v1.pages import cursor, named
-from services import delivery, ids, keys, partners, sites
+from services import ids, keys, partners, sites
 from services.keys import IssuedKey, Key, KeyState
 from services.partners import PartnerKind, Right
 
@@ -143,8 +143,6 @@ async def _create(visit: Signed, given: NewKey) -> IssuedKey:
     )
     shown = ids.show("key", issued.key.id)
     await visit.note("key.created", shown, name=given.name)
-    subject = {"key": shown, "site": ids.show("site", issued.key.site_id)}
-    delivery.emit(db, partner_id=msp_id, kind="key.created", subject=subject, now=now)
     return issued
 
 

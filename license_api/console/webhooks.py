@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter
-from pydantic import StringConstraints
+from pydantic import AfterValidator, StringConstraints
 from starlette.responses import Response
 
 from license_api.console.asking import Ask, ask, do
@@ -20,12 +20,18 @@ router = APIRouter(prefix="/webhooks", route_class=PageRoute)
 _ROWS, _HERE = 50, "/webhooks"
 
 
+def _check_kinds(words: str) -> str:
+    if not set(words.split()) <= delivery.KINDS:
+        raise ValueError("there is no such kind of event")
+    return words
+
+
 class Endpoint(Message):
     """Where to post events, and how they are signed. Kinds are words apart; none: all."""
 
     url: Annotated[str, StringConstraints(pattern=r"^https?://[!-~]+$", max_length=1000)]
     description: Annotated[str, StringConstraints(max_length=200, pattern=PRINTABLE)] = ""
-    kinds: Annotated[str, StringConstraints(max_length=2000, pattern=r"^[a-z_. ]*$")] = ""
+    kinds: Annotated[str, StringConstraints(max_length=2000), AfterValidator(_check_kinds)] = ""
     scheme: Literal["ed25519", "hmac"] = "ed25519"
     contact: Email | None = None
 

@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from services import ids
+from services.delivery import KINDS, EventKind
 
 COUNT_MAX = 1_000_000
 NUMBER_MAX = 2**53 - 1
@@ -94,8 +95,13 @@ Email = Annotated[
     ),
     WithJsonSchema({"type": "string", "format": "email", "example": "maria@adriatica.example"}),
 ]
+KIND_SCHEMA = {"type": "string", "enum": sorted(KINDS)}
+# Asked for: one that there is. Told: also one that a client made from this contract does not know yet.
+WantedKind = Annotated[EventKind, WithJsonSchema(KIND_SCHEMA)]
+ToldKind = Annotated[str, WithJsonSchema({"anyOf": [KIND_SCHEMA, {"type": "string"}]})]
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 Language = Literal["it", "en"]
+Version = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z.-]{1,40}$")]
 Secret = Annotated[
     str, StringConstraints(min_length=1, max_length=200), WithJsonSchema({"type": "string", "format": "password"})
 ]
@@ -110,6 +116,7 @@ PriceListIdText = Annotated[str, _shown("price_list")]
 MspIdText = Annotated[str, _shown("msp")]
 DistributorIdText = Annotated[str, _shown("distributor")]
 RegistrationIdText = Annotated[str, _shown("registration")]
+DocumentIdText = Annotated[str, _shown("document")]
 UserIdText = Annotated[str, _shown("user")]
 InvitationIdText = Annotated[str, _shown("invitation")]
 SessionIdText = Annotated[str, _shown("session")]

@@ -14,7 +14,7 @@ from license_api.v1.etags import IfMatch, match, tag
 from license_api.v1.fields import PRINTABLE, Instant, KeyIdText, Message, Name, Said, SiteIdText
 from license_api.v1.pages import After, Limit, cursor, link_next, named
 from license_api.v1.wire import AgentCounts
-from services import delivery, ids, keys, partners, sites
+from services import ids, keys, partners, sites
 from services.errors import Absent, BodyTooLarge, ChangedMeanwhile, Invalid
 from services.keys import Key, KeyEvent, KeyNameTaken, KeyState
 from services.partners import (
@@ -179,8 +179,6 @@ async def create_key(body: NewKey, caller: Caller, db: Db, now: Now, made: TheSe
     )
     shown = ids.show("key", issued.key.id)
     await partners.note(db, caller, "key.created", shown, after={"name": body.name}, now=now)
-    subject = {"key": shown, "site": ids.show("site", issued.key.site_id)}
-    delivery.emit(db, partner_id=caller.msp_id, kind="key.created", subject=subject, now=now)
     return KeyIssued(**record_fields(issued.key), silence=None, code=issued.code)
 
 
@@ -242,7 +240,7 @@ async def change_key(
     match(if_match, KeyRecord(**record_fields(key)))
     before = {"name": key.name, "reference": key.reference}
     reference = body.reference if "reference" in body.model_fields_set else key.reference
-    await keys.rename(db, key, name=body.name or key.name, reference=reference)
+    await keys.rename(db, key, name=body.name or key.name, reference=reference, now=now)
     after = {"name": key.name, "reference": key.reference}
     shown = ids.show("key", key.id)
     await partners.note(db, caller, "key.changed", shown, before=before, after=after, msp_id=key.msp_id, now=now)

@@ -23,7 +23,7 @@ from license_api.v1.fields import (
     Said,
 )
 from license_api.v1.pages import After, Limit, cursor, link_next, named
-from services import ids, partners, usage
+from services import ids, partners, sites, usage
 from services.errors import Absent, ChangedMeanwhile, Invalid
 from services.partners import (
     AdminReplacement,
@@ -59,6 +59,8 @@ class MspShown(Said):
     billing_email: str | None
     created_at: Instant
     approved_at: Instant | None
+    suspended_at: Instant | None
+    suspended_reason: str | None
     closed_at: Instant | None
 
 
@@ -92,6 +94,12 @@ class Closing(Message):
     """Why the MSP is closed."""
 
     reason: Note
+
+
+class Suspension(Message):
+    """The reason, which the MSP's sites are told and the timelines of its keys keep."""
+
+    reason: Name
 
 
 class MspMove(Message):
@@ -187,6 +195,32 @@ async def close_msp(msp_id: str, body: Closing, caller: Caller, db: Db, now: Now
     """It makes no more keys, and none of its keys activates. Its reports stay readable."""
     caller.require(Right.PEOPLE_ADMIN, grave=True)
     return _msp(await partners.close_msp(db, caller, named("msp", msp_id), reason=body.reason, now=now))
+
+
+@router.post(
+    "/v1/msps/{msp_id}/suspend",
+    operation_id="suspendMsp",
+    summary="Suspend an MSP with all its keys (distributor, vendor)",
+    dependencies=[Once],
+    responses=described(Absent, IdempotencyKeyReused, WrongPartner, *CALLER_REFUSALS),
+)
+async def suspend_msp(msp_id: str, body: Suspension, caller: Caller, db: Db, now: Now) -> MspShown:
+    """No new keys, no new agents; backups go on until the leases in hand end; restores never stop. Twice is once."""
+    caller.require(Right.KEYS_WRITE)
+    return _msp(await sites.suspend_msp(db, caller, named("msp", msp_id), reason=body.reason, now=now))
+
+
+@router.post(
+    "/v1/msps/{msp_id}/resume",
+    operation_id="resumeMsp",
+    summary="Take an MSP's suspension back (distributor, vendor)",
+    dependencies=[Once],
+    responses=described(Absent, IdempotencyKeyReused, WrongPartner, *CALLER_REFUSALS),
+)
+async def resume_msp(msp_id: str, caller: Caller, db: Db, now: Now) -> MspShown:
+    """Its sites are told with their next heartbeats; keys that were suspended of themselves stay so. Twice is once."""
+    caller.require(Right.KEYS_WRITE)
+    return _msp(await sites.resume_msp(db, caller, named("msp", msp_id), now=now))
 
 
 @router.post(

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from license_api.deps import CALLER_REFUSALS, Caller, Db
 from license_api.problems import described
-from license_api.v1.fields import PRINTABLE, AuditIdText, EventIdText, Instant, LetterIdText, MspIdText, Said
+from license_api.v1.fields import PRINTABLE, AuditIdText, EventIdText, Instant, LetterIdText, MspIdText, Said, ToldKind
 from license_api.v1.pages import After, Limit, cursor, link_next
 from services import delivery, ids, partners
 from services.errors import Invalid
@@ -42,7 +42,7 @@ class EventShown(Said):
 
     id: EventIdText
     at: Instant
-    kind: str
+    kind: ToldKind
     subject: dict[str, Any]
 
 

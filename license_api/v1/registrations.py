@@ -21,6 +21,7 @@ from license_api.v1.fields import (
     RegistrationIdText,
     Said,
     Secret,
+    Version,
 )
 from license_api.v1.pages import After, Limit, cursor, link_next, named
 from services import ids, partners
@@ -41,11 +42,10 @@ from services.partners import (
 )
 
 router = APIRouter(tags=["registrations"], route_class=OnceRoute)
-_Version = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z.-]{1,40}$")]
 
 
 class NewRegistration(Message):
-    """A company, its contact, and the versions of terms and privacy notice that were accepted."""
+    """A company, its contact, and the versions of terms and privacy notice that were accepted: those in force."""
 
     company: Name
     country: Country
@@ -53,8 +53,8 @@ class NewRegistration(Message):
     contact: Name
     email: Email
     language: Language = "it"
-    accepted_terms: _Version
-    accepted_privacy_notice: _Version
+    accepted_terms: Version
+    accepted_privacy_notice: Version
 
 
 class RegistrationTaken(Said):
@@ -117,7 +117,10 @@ class Rejection(Message):
     responses=described(Invalid, TooManyRequests),
 )
 async def register(body: NewRegistration, db: Db, now: Now, made: TheService, come_from: From) -> RegistrationTaken:
-    """A letter asks to confirm the address within 48 hours. The answer does not tell who is registered."""
+    """A letter asks to confirm the address within 48 hours. The answer does not tell who is registered.
+
+    `GET /v1/documents` gives the terms and the privacy notice that are in force; others are refused.
+    """
     applicant = Applicant(
         company=body.company,
         country=body.country,

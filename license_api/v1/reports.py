@@ -84,7 +84,11 @@ async def list_reports(
     limit: Limit = 50,
     after: After = None,
 ) -> ReportPage:
-    """An MSP sees its own, a distributor those of its MSPs, the vendor all. Oldest first."""
+    """An MSP sees its own, a distributor those of its MSPs, the vendor all. In the order in which they were issued.
+
+    One that was held and is issued late comes last, though it is dated at its period's cut-off: whoever reads on after
+    the last one that it had misses none.
+    """
     caller.require(Right.REPORTS_READ)
     of_msp = named("msp", msp_id) if msp_id else None
     rows = list(

@@ -20,6 +20,8 @@ from license_api.v1.fields import (
     Message,
     Note,
     Said,
+    ToldKind,
+    WantedKind,
 )
 from license_api.v1.pages import After, Limit, cursor, link_next, named
 from services import delivery, ids, partners
@@ -31,8 +33,7 @@ from services.signing import Vault
 router = APIRouter(tags=["webhooks"], route_class=OnceRoute)
 _Url = Annotated[str, StringConstraints(pattern=r"^https?://[!-~]+$", max_length=1000)]
 _Kinds = Annotated[
-    list[Annotated[str, StringConstraints(pattern=r"^[a-z_]+(\.[a-z_]+)?$", max_length=60)]],
-    Field(max_length=50, description="Kinds of event, like `key.disabled`; none: all."),
+    list[WantedKind], Field(max_length=100, description="Kinds of event, like `key.disabled`; none: all.")
 ]
 
 
@@ -63,7 +64,7 @@ class EndpointShown(Said):
     id: EndpointIdText
     url: str
     description: str
-    kinds: list[str]
+    kinds: list[ToldKind]
     scheme: Literal["ed25519", "hmac"]
     public_key: str | None
     contact: str | None
@@ -98,7 +99,7 @@ class DeliveryShown(Said):
 
     id: DeliveryIdText
     event_id: EventIdText
-    kind: str
+    kind: ToldKind
     body: str
     created_at: Instant
     next_attempt_at: Instant | None

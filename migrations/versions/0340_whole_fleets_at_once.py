@@ -9,7 +9,7 @@ from alembic import op
 from migrations.guards import KIND, PARTNER
 
 revision = "0340"
-down_revision = "0230"
+down_revision = "0333"
 branch_labels = None
 depends_on = None
 

@@ -5,6 +5,7 @@ called inside a transaction; every attempt can be seen. This feature knows addre
 to whom.
 """
 
+from services.delivery.bounces import Bounce, bounced, last_letter_to, read_bounce
 from services.delivery.carrier import Carrier, Outcome
 from services.delivery.endpoints import (
     TooManyEndpoints,
@@ -20,6 +21,7 @@ from services.delivery.endpoints import (
 )
 from services.delivery.feed import events_of
 from services.delivery.gathering import gather
+from services.delivery.kinds import KINDS, EventKind
 from services.delivery.mailers import Attachment, FolderMailer, Mailer, NotSent, SmtpMailer
 from services.delivery.outbox import Language, emit, language, latest_events, link, post, post_to_stranger
 from services.delivery.posting import (
@@ -27,6 +29,7 @@ from services.delivery.posting import (
     PostOffice,
     attempts_of,
     compose_letter,
+    empty_letters,
     letters_of,
     next_letter,
     settle_letter,
@@ -45,10 +48,13 @@ from services.delivery.telling import (
 )
 
 __all__ = [
+    "KINDS",
     "Attach",
     "Attachment",
+    "Bounce",
     "Carrier",
     "Event",
+    "EventKind",
     "FolderMailer",
     "Language",
     "Letter",
@@ -66,16 +72,19 @@ __all__ = [
     "WebhookEndpoint",
     "add_endpoint",
     "attempts_of",
+    "bounced",
     "checked_url",
     "compose_letter",
     "deliveries_of",
     "emit",
+    "empty_letters",
     "endpoint_of",
     "endpoints_of",
     "events_of",
     "fan_out",
     "gather",
     "language",
+    "last_letter_to",
     "latest_events",
     "letters_of",
     "link",
@@ -83,6 +92,7 @@ __all__ = [
     "next_parcels",
     "post",
     "post_to_stranger",
+    "read_bounce",
     "remove_endpoint",
     "replay_delivery",
     "rotate_secret",

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.db import take_turn
+from services.delivery.kinds import EventKind
 from services.delivery.tables import Event, Letter
 from services.ids import new_id
 from services.signing import Vault
@@ -67,8 +68,8 @@ async def post_to_stranger(
         await post(db, occasion=occasion, kind=kind, recipient=recipient, language=language, values=values, now=now)
 
 
-def emit(db: AsyncSession, *, partner_id: UUID, kind: str, subject: Mapping[str, Any], now: datetime) -> None:
-    """Record an event for a partner: a kind like `key.disabled`, and the shown ids of what it is about."""
+def emit(db: AsyncSession, *, partner_id: UUID, kind: EventKind, subject: Mapping[str, Any], now: datetime) -> None:
+    """Record an event for a partner: what happened, and the shown ids of what it is about."""
     db.add(Event(id=new_id(now), partner_id=partner_id, kind=kind, subject=dict(subject), at=now, told=False))
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from email.message import EmailMessage
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.delivery.mailers import Attachment, Mailer, make_message
@@ -76,6 +76,13 @@ async def settle_letter(
         letter.next_attempt_at = None if final else next_attempt_at(letter.attempts, LETTER_DELAYS, now)
     await db.flush()
     return letter if failure is not None and letter.next_attempt_at is None else None
+
+
+async def empty_letters(db: AsyncSession, kind: str, before: datetime) -> None:
+    """Take out of old letters what was written in them; that they were sent, when and to whom, stays."""
+    of_kind = Letter.kind == bindparam("of_kind", kind, literal_execute=True)  # as the index has it
+    old = (of_kind, Letter.posted_at <= before, Letter.next_attempt_at.is_(None), Letter.values != {})
+    await db.execute(update(Letter).where(*old).values(values={}).execution_options(synchronize_session=False))
 
 
 async def undeliverable_letters(db: AsyncSession, partner_id: UUID, limit: int = 200) -> Sequence[Letter]:

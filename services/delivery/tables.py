@@ -35,6 +35,7 @@ class Letter(Row):
         Index(None, "recipient", "posted_at"),
         Index("ix_letters_due", "next_attempt_at", postgresql_where="next_attempt_at is not null"),
         Index(None, "partner_id", "id"),
+        Index("ix_letters_of_clones", "posted_at", postgresql_where=text("kind = 'clone_suspected'")),
     )
 
 

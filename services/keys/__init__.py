@@ -35,17 +35,17 @@ from services.keys.register import (
     disable,
     enable,
     find_for_update,
+    hash_of_code,
     key_of_site,
     names_of_sites,
     of_site_for_update,
-    site_of_code,
     visible_key,
     visible_keys,
 )
 from services.keys.search import matching
 from services.keys.states import KeyState
 from services.keys.tables import SILENT, Key, KeyEvent, KeyPolicy
-from services.keys.timeline import timeline
+from services.keys.timeline import subject_of, timeline
 
 __all__ = [
     "KEY_KNOBS",
@@ -68,6 +68,7 @@ __all__ = [
     "enable",
     "find_for_update",
     "hand_over",
+    "hash_of_code",
     "key_of_site",
     "mask",
     "matching",
@@ -83,7 +84,7 @@ __all__ = [
     "revoke",
     "rotate",
     "set_key_policy",
-    "site_of_code",
+    "subject_of",
     "suspend",
     "suspend_with_msp",
     "timeline",

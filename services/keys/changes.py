@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.errors import Kind, Refusal
 from services.ids import Entropy
 from services.keys import code as key_code
+from services.keys import labels
 from services.keys.tables import Key, KeyName
 from services.keys.timeline import record
 from services.signing import Vault
@@ -83,6 +84,7 @@ def rotate(
         return vault.open(key.code_sealed, key.id.bytes).decode()
     if not key.code_masked.endswith(replaces):
         raise KeyAlreadyRotated(pointer="/replaces")
+    labels.keep(db, key, now)
     before, code = key.state, key_code.make(entropy)
     key.rotated_from, key.code_masked = key.code_masked, key_code.mask(code)
     key.code_hash, key.code_sealed = vault.finding_hash(code), vault.seal(code.encode(), key.id.bytes)
@@ -125,6 +127,7 @@ async def hand_over(db: AsyncSession, key: Key, msp_id: UUID, *, at: datetime, n
         taking = insert(KeyName).values(msp_id=msp_id, name=name, site_id=key.site_id)
         if (await db.execute(taking.on_conflict_do_nothing().returning(KeyName.site_id))).first() is not None:
             break
+    await labels.keep_until(db, key, at, now)
     key.msp_id, key.name = msp_id, name
     # An MSP's suspension is of its own keys: the new one's holds from now on.
     key.msp_suspended_at, key.msp_reason = None, None

@@ -45,13 +45,16 @@ async def set_key_policy(db: AsyncSession, key: Key, values: Mapping[str, int | 
         await db.execute(change.on_conflict_do_update(index_elements=["site_id", "key_id"], set_=dict(values)))
 
 
-async def bring_within(db: AsyncSession, knob: str, bound: Bound) -> None:
-    """Bring what keys have set of a knob to the nearer bound."""
+async def bring_within(db: AsyncSession, knob: str, bound: Bound) -> list[tuple[Key, int, int]]:
+    """Bring what keys have set of a knob to the nearer bound; gives these, what was set and what is now."""
     column = getattr(KeyPolicy, knob)
     beyond = (column < bound.least) | (column > bound.most)
+    own = (Key.site_id == KeyPolicy.site_id) & (Key.id == KeyPolicy.key_id)
+    found = (await db.execute(select(Key, column).join(KeyPolicy, own).where(beyond).order_by(Key.id))).all()
     nearer = func.least(func.greatest(column, bound.least), bound.most)
     change = update(KeyPolicy).where(beyond).values({knob: nearer})
     await db.execute(change.execution_options(synchronize_session=False))
+    return [(key, was, max(bound.least, min(was, bound.most))) for key, was in found]
 
 
 def _values(row: KeyPolicy) -> dict[str, int | None]:

@@ -55,7 +55,7 @@ async def create(
     entropy: Entropy = secrets.token_bytes,
 ) -> IssuedKey:
     """Make a key for one Site Manager; raises `KeyNameTaken`, `MspNotApproved`, `MspSuspended`."""
-    if (await partners.approved_msp(db, msp_id)).suspended_at is not None:
+    if (await partners.approved_msp(db, msp_id, held=True)).suspended_at is not None:
         raise partners.MspSuspended
     site_id, key_id = new_id(now, entropy), new_id(now, entropy)
     await take_name(db, msp_id, name, site_id)
@@ -97,22 +97,17 @@ async def take_name(db: AsyncSession, msp_id: UUID, name: str, site_id: UUID) ->
         raise KeyNameTaken(pointer="/name")
 
 
-async def find_for_update(db: AsyncSession, vault: Vault, code: str) -> Key:
-    """Find a key by its code and lock it; raises `KeyUnknown`, or `KeyMalformed` if the checksum is wrong."""
-    wanted = vault.finding_hash(key_code.parse(code))
-    key = await db.scalar(select(Key).where(Key.code_hash == wanted).with_for_update())
+def hash_of_code(vault: Vault, code: str) -> bytes:
+    """Give what a key is found by; raises `KeyMalformed` if the checksum is wrong."""
+    return vault.finding_hash(key_code.parse(code))
+
+
+async def find_for_update(db: AsyncSession, code_hash: bytes) -> Key:
+    """Find a key by its code's hash and lock it; raises `KeyUnknown`."""
+    key = await db.scalar(select(Key).where(Key.code_hash == code_hash).with_for_update())
     if key is None:
         raise KeyUnknown
     return key
-
-
-async def site_of_code(db: AsyncSession, vault: Vault, code: str) -> UUID:
-    """Give the site of a key by its code, unlocked; raises `KeyUnknown`, or `KeyMalformed`."""
-    wanted = vault.finding_hash(key_code.parse(code))
-    site_id = await db.scalar(select(Key.site_id).where(Key.code_hash == wanted))
-    if site_id is None:
-        raise KeyUnknown
-    return site_id
 
 
 async def of_site_for_update(db: AsyncSession, site_id: UUID) -> Key:

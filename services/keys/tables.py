@@ -109,6 +109,25 @@ class KeyEvent(Row):
     )
 
 
+class KeyLabel(Row):
+    """What a key was called until an instant; the last of them is the key's own row. Never changed."""
+
+    __tablename__ = "key_labels"
+
+    site_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    key_id: Mapped[UUID]
+    until_at: Mapped[datetime]
+    name: Mapped[str]
+    reference: Mapped[str | None]
+    code_masked: Mapped[str]
+
+    __table_args__ = (
+        ForeignKeyConstraint(["site_id", "key_id"], ["keys.site_id", "keys.id"]),
+        Index(None, "site_id", "key_id", "until_at"),
+    )
+
+
 class KeyName(Row):
     """An MSP's own table of the names it has given: what makes a name unique."""
 

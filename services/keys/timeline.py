@@ -6,9 +6,13 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services import delivery
+from services.delivery import KINDS, EventKind
 from services.ids import new_id, show
 from services.keys.states import KeyState
 from services.keys.tables import Key, KeyEvent
+
+# What happens to a key, as an event names it.
+_KINDS: dict[str, EventKind] = {kind.removeprefix("key."): kind for kind in KINDS if kind.startswith("key.")}
 
 
 def record(
@@ -23,8 +27,7 @@ def record(
     reason: str | None = None,
 ) -> None:
     """Add one line: what happened to the key `at` an instant, recorded `now`; its MSP is told by an event."""
-    subject = {"key": show("key", key.id), "site": show("site", key.site_id)}
-    delivery.emit(db, partner_id=key.msp_id, kind=f"key.{event}", subject=subject, now=now)
+    delivery.emit(db, partner_id=key.msp_id, kind=_KINDS[event], subject=subject_of(key), now=now)
     db.add(
         KeyEvent(
             site_id=key.site_id,
@@ -39,6 +42,11 @@ def record(
             actor=actor,
         )
     )
+
+
+def subject_of(key: Key) -> dict[str, str]:
+    """Give what an event of a key is about."""
+    return {"key": show("key", key.id), "site": show("site", key.site_id)}
 
 
 async def timeline(db: AsyncSession, key: Key, limit: int = 500) -> list[KeyEvent]:

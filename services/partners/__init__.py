@@ -5,12 +5,12 @@ rows of its own chain for its own interval, and a stranger's row does not exist 
 """
 
 from services.partners.audit import audit_log, names_of_actors, note
+from services.partners.closing import close_msp
 from services.partners.directory import (
     TerritoryTaken,
     appointed,
     change_distributor,
     change_msp,
-    close_msp,
     distributor_for,
     distributors,
     may_change,
@@ -37,6 +37,7 @@ from services.partners.invitations import (
     invite_vendor_admin,
     withdraw_invitation,
 )
+from services.partners.labels import called_at
 from services.partners.password_resets import request_password_reset, set_new_password
 from services.partners.passwords import hash_password
 from services.partners.people_tables import (
@@ -234,6 +235,7 @@ __all__ = [
     "begin_totp",
     "bounds",
     "bring_within",
+    "called_at",
     "change_distributor",
     "change_msp",
     "change_password",

@@ -12,10 +12,11 @@ from services import delivery
 from services.db import take_turn
 from services.errors import Absent, Invalid, Kind, Refusal
 from services.ids import show
+from services.partners import labels
 from services.partners.audit import note
 from services.partners.principal import VENDOR_ID, PartnerKind, Principal
 from services.partners.register import DistributorClosed, free_name
-from services.partners.scope import visible_msp
+from services.partners.scope import holds_msp, visible_msp
 from services.partners.tables import Distributor, Msp, MspTenure
 
 # Who may change what of an MSP; the vendor may change all.
@@ -55,9 +56,12 @@ async def names_of_msps(db: AsyncSession, caller: Principal, msp_ids: Collection
 
 
 async def one_msp(db: AsyncSession, caller: Principal, msp_id: UUID, *, lock: bool = False) -> Msp:
-    """Give one MSP; raises `Absent` also for a stranger's."""
-    query = select(Msp).where(Msp.id == msp_id, visible_msp(caller, Msp.id))
-    msp = await db.scalar(query.with_for_update() if lock else query)
+    """Give one MSP, locked if it is to be changed; raises `Absent` also for a stranger's.
+
+    A distributor sees an MSP that it had, and changes it no more.
+    """
+    query = select(Msp).where(Msp.id == msp_id, (holds_msp if lock else visible_msp)(caller, Msp.id))
+    msp = await db.scalar(query.with_for_update(key_share=True) if lock else query)
     if msp is None:
         raise Absent
     return msp
@@ -65,22 +69,9 @@ async def one_msp(db: AsyncSession, caller: Principal, msp_id: UUID, *, lock: bo
 
 async def change_msp(db: AsyncSession, caller: Principal, msp: Msp, values: Mapping[str, Any], now: datetime) -> None:
     """Change some of an MSP's data; raises `NameTaken`, `Invalid` for what the caller may not change."""
-    await _change(db, msp, values, _MAY_CHANGE[caller.kind])
+    await _change(db, msp, values, _MAY_CHANGE[caller.kind], now)
     await note(db, caller, "msp.changed", show("msp", msp.id), after=values, msp_id=msp.id, now=now)
     await db.flush()
-
-
-async def close_msp(db: AsyncSession, caller: Principal, msp_id: UUID, *, reason: str, now: datetime) -> Msp:
-    """Close an MSP: it makes no more keys and none activates; what there is stays readable. Twice is once."""
-    caller.one_of(PartnerKind.VENDOR)
-    msp = await one_msp(db, caller, msp_id, lock=True)
-    if msp.closed_at is None:
-        msp.closed_at = now
-        shown = show("msp", msp.id)
-        await note(db, caller, "msp.closed", shown, after={"reason": reason}, msp_id=msp.id, now=now)
-        delivery.emit(db, partner_id=msp.id, kind="msp.closed", subject={"msp": shown}, now=now)
-        await db.flush()
-    return msp
 
 
 async def distributors(db: AsyncSession, caller: Principal, *, after: UUID | None, limit: int) -> Sequence[Distributor]:
@@ -115,7 +106,7 @@ async def change_distributor(
     vendors = caller.kind is PartnerKind.VENDOR
     if "territory" in values and distributor.closed_at is not None:
         raise DistributorClosed(pointer="/territory")
-    await _change(db, distributor, values, _OF_DISTRIBUTOR | ({"name", "territory"} if vendors else set()))
+    await _change(db, distributor, values, _OF_DISTRIBUTOR | ({"name", "territory"} if vendors else set()), now)
     await db.flush()
     await _no_overlap(db, distributor)
     shown = show("distributor", distributor.id)
@@ -145,8 +136,12 @@ async def _no_overlap(db: AsyncSession, distributor: Distributor) -> None:
         raise TerritoryTaken(pointer="/territory")
 
 
-async def _change(db: AsyncSession, row: Msp | Distributor, values: Mapping[str, Any], allowed: frozenset[str]) -> None:
+async def _change(
+    db: AsyncSession, row: Msp | Distributor, values: Mapping[str, Any], allowed: frozenset[str], now: datetime
+) -> None:
     table = type(row)
+    if any(values.get(name, getattr(row, name)) != getattr(row, name) for name in ("name", "language")):
+        labels.keep(db, row, now)
     for name, value in values.items():
         if name not in allowed:
             raise Invalid("This is not yours to change.", pointer=f"/{name}")

@@ -7,9 +7,10 @@ from enum import StrEnum
 from uuid import UUID
 
 from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.errors import Absent, Kind, Refusal
+from services.errors import Absent, Invalid, Kind, Refusal
 from services.ids import new_id, show
 from services.partners.audit import note
 from services.partners.people_tables import ProgrammeDocument
@@ -63,6 +64,13 @@ async def publish(db: AsyncSession, caller: Principal, draft: Draft, now: dateti
     return row
 
 
+async def check_accepted(db: AsyncSession, kind: DocumentKind, version: str, pointer: str) -> None:
+    """Raise `Invalid` for a version that is not in force; as long as none has been published any will do."""
+    found = (await in_force(db)).get(kind)
+    if found is not None and found.version != version:
+        raise Invalid(f"In force is version {found.version}; read that one, and accept it.", pointer=pointer)
+
+
 async def documents(db: AsyncSession, limit: int = 200) -> Sequence[ProgrammeDocument]:
     """Give every version, newest first. Anybody may read them."""
     return (await db.scalars(select(ProgrammeDocument).order_by(ProgrammeDocument.id.desc()).limit(limit))).all()
@@ -71,7 +79,7 @@ async def documents(db: AsyncSession, limit: int = 200) -> Sequence[ProgrammeDoc
 async def in_force(db: AsyncSession) -> Mapping[str, ProgrammeDocument]:
     """Give the newest version of each kind."""
     kind = ProgrammeDocument.kind
-    query = select(ProgrammeDocument).distinct(kind).order_by(kind, ProgrammeDocument.id.desc())
+    query = select(ProgrammeDocument).ext(distinct_on(kind)).order_by(kind, ProgrammeDocument.id.desc())
     return {row.kind: row for row in await db.scalars(query)}
 
 

@@ -13,7 +13,7 @@ from services.partners.invitations import LinkInvalid
 from services.partners.passwords import hash_password
 from services.partners.people_tables import PasswordReset, User
 from services.partners.principal import Origin, PartnerKind, Principal
-from services.partners.signing_in import end_sessions, know_network, user_by_email
+from services.partners.signing_in import end_sessions, id_by_email, know_network
 from services.signing import Vault, digest
 
 _LASTS = timedelta(hours=1)
@@ -25,11 +25,11 @@ async def request_password_reset(
 ) -> None:
     """Post a letter with a link to a person, or one that says there is nobody; at most three a day to an address."""
     email = email.strip().lower()
-    user = await user_by_email(db, email)
+    user_id = await id_by_email(db, email)
     token = secrets.token_urlsafe(32)
     row = PasswordReset(
         id=new_id(now),
-        user_id=user.id if user else None,
+        user_id=user_id,
         token_sha256=digest(token),
         created_at=now,
         expires_at=now + _LASTS,
@@ -39,7 +39,7 @@ async def request_password_reset(
     await delivery.post_to_stranger(
         db,
         occasion=f"reset {row.id}",
-        kind="password_reset" if user else "password_reset_unknown",
+        kind="password_reset" if user_id else "password_reset_unknown",
         recipient=email,
         language=language,
         values=delivery.link(vault, PATH, token),

@@ -73,9 +73,12 @@ async def open_distributor(db: AsyncSession, distributor_id: UUID) -> Distributo
     return found
 
 
-async def approved_msp(db: AsyncSession, msp_id: UUID) -> Msp:
-    """Give the MSP; raises `MspNotApproved`, or `Absent` if there is none."""
-    msp = await db.get(Msp, msp_id)
+async def approved_msp(db: AsyncSession, msp_id: UUID, *, held: bool = False) -> Msp:
+    """Give the MSP, `held` as it is until the transaction ends; raises `MspNotApproved`, or `Absent` if there is none.
+
+    Whoever has locked a key already must not hold it: who suspends an MSP locks it first, and then its keys.
+    """
+    msp = await db.get(Msp, msp_id, with_for_update={"read": True} if held else None, populate_existing=held)
     if msp is None:
         raise Absent
     if msp.approved_at is None:

@@ -15,11 +15,12 @@ from services.errors import Absent, Invalid, Kind, Refusal
 from services.ids import new_id, show
 from services.partners.audit import note
 from services.partners.directory import distributor_for, one_distributor
+from services.partners.documents import DocumentKind, check_accepted
 from services.partners.invitations import LinkInvalid, invite
 from services.partners.people_tables import Registration
 from services.partners.principal import VENDOR_ID, Origin, PartnerKind, Principal, Role
 from services.partners.register import add_msp
-from services.partners.signing_in import user_by_email
+from services.partners.signing_in import id_by_email
 from services.partners.tables import Msp
 from services.partners.users import Partner
 from services.signing import Vault, digest
@@ -67,14 +68,17 @@ def checked_vat_number(country: str, vat_number: str) -> str:
 
 
 async def register(db: AsyncSession, vault: Vault, applicant: Applicant, *, address: str | None, now: datetime) -> None:
-    """Take in a registration and post the letter that verifies the address; raises `Invalid` for a wrong VAT number.
+    """Take in a registration and post the letter that verifies the address.
 
-    A person who has an account gets a letter that says so; the steps taken and the answer are the same.
+    Raises `Invalid` for a wrong VAT number, or for terms or a privacy notice that are not in force. A person who
+    has an account gets a letter that says so; the steps taken and the answer are the same.
     """
     vat_number = checked_vat_number(applicant.country, applicant.vat_number)
+    await check_accepted(db, DocumentKind.TERMS, applicant.terms_version, "/accepted_terms")
+    await check_accepted(db, DocumentKind.PRIVACY, applicant.privacy_version, "/accepted_privacy_notice")
     email = applicant.email.strip().lower()
     token = secrets.token_urlsafe(32)
-    known = await user_by_email(db, email)
+    known = await id_by_email(db, email)
     row = Registration(
         id=new_id(now),
         company=applicant.company,

@@ -100,7 +100,7 @@ async def _sites(db: AsyncSession, msp_ids: Sequence[UUID], now: datetime) -> di
         .where(SiteTenure.msp_id.in_(msp_ids), _holds(SiteTenure, now))
         .group_by(SiteTenure.msp_id)
     )
-    return dict((await db.execute(query)).tuples().all())
+    return {row[0]: row[1] for row in await db.execute(query)}
 
 
 def _holds(tenure: type[MspTenure] | type[SiteTenure], now: datetime) -> ColumnElement[bool]:

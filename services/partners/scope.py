@@ -11,7 +11,17 @@ from sqlalchemy.orm import InstrumentedAttribute, aliased
 from services.partners.principal import PartnerKind, Principal
 from services.partners.tables import MspTenure, SiteTenure
 
-__all__ = ["Principal", "guard", "held_by", "seen_by", "unguarded", "visible_chain", "visible_msp", "visible_to"]
+__all__ = [
+    "Principal",
+    "guard",
+    "held_by",
+    "holds_msp",
+    "seen_by",
+    "unguarded",
+    "visible_chain",
+    "visible_msp",
+    "visible_to",
+]
 
 _Column = InstrumentedAttribute[UUID]
 
@@ -47,6 +57,15 @@ def visible_msp(principal: Principal, msp_id: _Column) -> ColumnElement[bool]:
     # An alias, so that a query that selects from msp_tenures itself does not correlate it away.
     had = aliased(MspTenure)
     return exists().where(had.msp_id == msp_id, had.distributor_id == principal.partner_id)
+
+
+def holds_msp(principal: Principal, msp_id: _Column) -> ColumnElement[bool]:
+    """Give the condition under which an MSP is the principal's to change: a distributor's only while it has it."""
+    if principal.kind is not PartnerKind.DISTRIBUTOR:
+        return visible_msp(principal, msp_id)
+    has = aliased(MspTenure)
+    of_its_own = and_(has.msp_id == msp_id, has.distributor_id == principal.partner_id)
+    return exists().where(of_its_own, _covers(has, _as_of(principal)))
 
 
 def visible_chain(principal: Principal, msp_id: Any, distributor_id: Any) -> ColumnElement[bool]:

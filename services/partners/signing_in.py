@@ -146,6 +146,12 @@ async def user_by_email(db: AsyncSession, email: str) -> User | None:
     return await db.scalar(select(User).where(User.email == email.strip().lower(), User.removed_at.is_(None)))
 
 
+async def id_by_email(db: AsyncSession, email: str) -> UUID | None:
+    """Tell whose address it is: one row whether or not, where reading the person would be more work for somebody's."""
+    owner = select(User.id).where(User.email == email.strip().lower(), User.removed_at.is_(None)).scalar_subquery()
+    return await db.scalar(select(owner))
+
+
 def network_of(address: str | None) -> str | None:
     """Give what an address is counted by: itself, or its /64 of IPv6."""
     if address is None:

@@ -68,6 +68,20 @@ class Msp(Row):
     __table_args__ = (UniqueConstraint("name"),)
 
 
+class PartnerLabel(Row):
+    """What an MSP or a distributor was called until an instant, and the language it read. Never changed."""
+
+    __tablename__ = "partner_labels"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    partner_id: Mapped[UUID]
+    until_at: Mapped[datetime]
+    name: Mapped[str]
+    language: Mapped[str]
+
+    __table_args__ = (Index(None, "partner_id", "until_at"),)
+
+
 class MspTenure(Row):
     """Which distributor an MSP was under, and when (half-open)."""
 

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services import partners
-from services.errors import Absent
+from services.errors import Absent, Invalid
 from services.partners import Distributor, Msp, PartnerKind, Principal
 from services.reports.counting import count_lines, receipts_of
 from services.reports.document import Document, Heading, compose
@@ -67,7 +67,10 @@ async def issued(
     msp_id: UUID | None = None,
     month: str | None = None,
 ) -> Sequence[IssuedReport]:
-    """Give a page of the principal's issued reports, oldest first, beginning after one; of one MSP or month only."""
+    """Give a page of the principal's issued reports in the order of their issue, of one MSP or month only.
+
+    It begins after one of them; raises `Invalid` if that is none of its own.
+    """
     period = (ClosedPeriod.distributor_id == Report.distributor_id) & (ClosedPeriod.starts_at == Report.starts_at)
     query = (
         select(
@@ -81,15 +84,24 @@ async def issued(
         )
         .join(ClosedPeriod, period)
         .where(partners.visible_chain(principal, Report.msp_id, Report.distributor_id), Report.issued_at.is_not(None))
-        .order_by(Report.id)
+        .order_by(Report.place)
         .limit(limit)
     )
     if msp_id is not None:
         query = query.where(Report.msp_id == msp_id)
     if month is not None:
         query = query.where(ClosedPeriod.month == month)
-    rows = await db.execute(query if after is None else query.where(Report.id > after))
-    return [IssuedReport(*row) for row in rows]  # type: ignore[arg-type]
+    if after is not None:
+        query = query.where(Report.place > await _place(db, principal, after))
+    return [IssuedReport(*row) for row in await db.execute(query)]  # type: ignore[arg-type]
+
+
+async def _place(db: AsyncSession, principal: Principal, report_id: UUID) -> int:
+    own = partners.visible_chain(principal, Report.msp_id, Report.distributor_id)
+    place = await db.scalar(select(Report.place).where(Report.id == report_id, own))
+    if place is None:
+        raise Invalid(pointer="/query/after")
+    return place
 
 
 async def file_of(db: AsyncSession, principal: Principal, report_id: UUID, form: str) -> bytes:

@@ -331,7 +331,12 @@ async def decisions(db: AsyncSession, row: Dispute) -> Sequence[DisputeDecision]
 
 
 def _tell(
-    db: AsyncSession, kind: str, shown: str, row: VoidRequest | Dispute, partner_ids: Sequence[UUID], now: datetime
+    db: AsyncSession,
+    kind: delivery.EventKind,
+    shown: str,
+    row: VoidRequest | Dispute,
+    partner_ids: Sequence[UUID],
+    now: datetime,
 ) -> None:
     subject = {kind.partition(".")[0]: shown, "site": ids.show("site", row.site_id)}
     for partner_id in partner_ids:

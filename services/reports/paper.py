@@ -100,6 +100,7 @@ def sheet(document: Document, language: Language) -> dict[str, Any]:
             words["reason"],
         ],
         "corrections": [_correction(one, language) for one in document["corrections"]],
+        "corrections_total": _corrected(document, language),
         "not_charged_title": words["not_charged"],
         "not_charged": [
             _not_charged(line, out, period["zone"], language)
@@ -215,12 +216,14 @@ def _chart(document: Document, language: Language) -> dict[str, Any]:
     words, sums = WORDS[language], daily_sums(document)
     days = list(zip(*(sums[name] for name in TYPES), strict=True))
     highest = max((sum(part or 0 for part in day) for day in days), default=0)
-    most = max(highest, 1)
+    grid = _grid(highest)
+    most = grid[-1]
     return {
         "title": words["daily"],
         "alt": f"{words['daily_caption']}: {words['peak']} {whole(highest, language)}",
-        "legend": [*(words[name] for name in TYPES), words["daily_caption"]][:3],
-        "grid": [[share, whole(round(most * share), language)] for share in (0.0, 0.5, 1.0)],
+        "legend": [words[name] for name in TYPES],
+        "caption": words["daily_caption"],
+        "grid": [[value / most, whole(value, language)] for value in grid],
         "days": [
             {"label": str(int(label[8:])), "parts": [(part or 0) / most for part in day]}
             for label, day in zip(document["period"]["days"], days, strict=True)
@@ -228,10 +231,23 @@ def _chart(document: Document, language: Language) -> dict[str, Any]:
     }
 
 
+def _grid(highest: int) -> list[int]:
+    """Give the round numbers, from 0 up to at least the highest, at which the chart has its lines: five at most."""
+    step = next(step for step in (one * 10**zeros for zeros in range(12) for one in (1, 2, 5)) if 4 * step >= highest)
+    return [step * number for number in range(max(-(-highest // step), 1) + 1)]
+
+
+def _corrected(document: Document, language: Language) -> list[str]:
+    """Add the corrections up, for the row below them."""
+    totals = document["totals"]["corrections"]
+    sums = (whole(totals[name], language, signed=True) for name in (*TYPES, "total"))
+    return [WORDS[language]["total"], "", "", "", *sums, ""]
+
+
 def _correction(one: Mapping[str, Any], language: Language) -> list[str]:
     return [
         one["site"],
-        one["month"],
+        month_name(one["month"], language),
         one["report"],
         ORIGINS[language].get(one["origin"], one["origin"]),
         *(whole(one["quantities"][name], language, signed=True) for name in (*TYPES, "total")),

@@ -11,10 +11,21 @@ from services.reports.document import Document
 from services.reports.forms import write_csv
 from services.reports.paper import print_pdf
 from services.reports.spreadsheet import Workbook
-from services.reports.wording import LANGUAGES, ORIGINS, WORDS, Language, decimal, language_of, local_time, month_name
+from services.reports.wording import (
+    LANGUAGES,
+    ORIGINS,
+    WORDS,
+    Language,
+    decimal,
+    language_of,
+    local_day,
+    local_time,
+    month_name,
+)
 from services.reports.wording import whole as shown
 
 STATEMENT_TEMPLATE = Path(__file__).parent / "statement.typ"
+_WIDTHS = {"legal_name": 28.0, "address": 30.0, "country": 8.0, "sdi_code": 11.0, "pec": 28.0, "customer_code": 14.0}
 _IDENTITY = ("legal_name", "address", "country", "vat_number", "tax_code", "sdi_code", "pec", "customer_code")
 _COLUMNS = (
     "statement",
@@ -60,7 +71,7 @@ def as_workbook(document: Document) -> bytes:
     book = Workbook(title, datetime.fromisoformat(document["issued_at"]))
     columns = [
         ("MSP", 28.0),
-        *((words[name], 18.0) for name in _IDENTITY),
+        *((words[name], _WIDTHS.get(name, 18.0)) for name in _IDENTITY),
         (words["report"], 14),
         (words["origin"], 30),
         (words["month"], 10),
@@ -74,7 +85,7 @@ def as_workbook(document: Document) -> bytes:
         (words["reason"], 40),
     ]
     rows = [_cells(book, msp, line, language) for msp in document["msps"] for line in msp["lines"]]
-    sheet = book.table(words["statement"][:31], columns, rows)
+    sheet = book.table(words["statement"][:31], columns, rows, pages_wide=2)
     y = len(rows) + 2
     for number, (currency, total) in enumerate(document["totals"].items()):
         book.put(sheet, y + number, 0, (f"{words['total']} {currency}", book.bold))
@@ -95,7 +106,6 @@ def sheet(document: Document, language: Language) -> dict[str, Any]:
     zone = period["zone"]
     title = f"{words['statement']} {document['statement']}"
     columns = ("month", "type", "origin", "quantity", "unit_price", "amount")
-    contact = ("legal_name", "address", "vat_number")
     bounds = [local_time(period[name], zone, language) for name in ("starts_at", "ends_at")]
     return {
         "language": language,
@@ -103,7 +113,7 @@ def sheet(document: Document, language: Language) -> dict[str, Any]:
         "author": distributor["name"],
         "heading": words["statement"],
         "subheading": f"{month[0].upper()}{month[1:]} · {words['statement_subtitle']}",
-        "from": list(dict.fromkeys(distributor[name] for name in ("name", *contact) if distributor[name])),
+        "from": _own_identity(distributor, words),
         "facts": [
             {"label": words["number"], "value": document["statement"]},
             {"label": words["period"], "value": f"{bounds[0]} – {bounds[1]} ({words['excluded']})"},
@@ -118,7 +128,7 @@ def sheet(document: Document, language: Language) -> dict[str, Any]:
         "totals": _totals(document["totals"], language),
         "msps": [_msp(msp, language) for msp in document["msps"]],
         "contested_title": words["contested"],
-        "contested": [_contested(one, words) for one in document["contested"]],
+        "contested": [_contested(one, language) for one in document["contested"]],
         "held_title": words["held"],
         "held": [f"{one['msp']}: {words[one['reason']]}" for one in document["held"]],
         "rounding": words["rounding"],
@@ -142,10 +152,10 @@ def _row(document: Document, msp: Mapping[str, Any], line: Mapping[str, Any]) ->
 def _cells(book: Workbook, msp: Mapping[str, Any], line: Mapping[str, Any], language: Language) -> list[Any]:
     price = line["unit_price"]
     return [
-        msp["msp"],
-        *(msp[name] for name in _IDENTITY),
+        (msp["msp"], book.wrap),
+        *((msp[name], book.wrap) for name in _IDENTITY),
         msp["report"],
-        ORIGINS[language].get(line["origin"], line["origin"]),
+        (ORIGINS[language].get(line["origin"], line["origin"]), book.wrap),
         line["month"],
         WORDS[language][line["type"]] if line["type"] else None,
         line["quantity"],
@@ -154,7 +164,7 @@ def _cells(book: Workbook, msp: Mapping[str, Any], line: Mapping[str, Any], lang
         line["currency"],
         line["statement"],
         line["invoice"],
-        line["reason"],
+        (line["reason"], book.wrap),
     ]
 
 
@@ -166,23 +176,33 @@ def _msp(msp: Mapping[str, Any], language: Language) -> dict[str, Any]:
         "name": msp["msp"],
         "identity": [*(msp[name] for name in ("legal_name", "address") if msp[name]), *given],
         "missing": f"{words['missing']}: {missing}" if missing else "",
-        "lines": [_line(line, language) for line in msp["lines"]],
+        "lines": [_line(line, msp["report"], language) for line in msp["lines"]],
         "totals": _totals(msp["totals"], language),
     }
 
 
-def _line(line: Mapping[str, Any], language: Language) -> dict[str, str]:
+def _own_identity(distributor: Mapping[str, str | None], words: Mapping[str, str]) -> list[str]:
+    """Write who states: each part once."""
+    given = [distributor[name] for name in ("name", "legal_name", "address")]
+    if distributor["vat_number"]:
+        given.append(f"{words['vat_number']} {distributor['vat_number']}")
+    return list(dict.fromkeys(one for one in given if one))
+
+
+def _line(line: Mapping[str, Any], report: str, language: Language) -> dict[str, str]:
     words = WORDS[language]
-    origin = "" if line["origin"] == "report" else ORIGINS[language].get(line["origin"], line["origin"])
+    origin = ORIGINS[language].get(line["origin"], line["origin"])
+    if line["origin"] == "report":
+        origin += f" {report}"
     if line["statement"]:
         origin += f", {words['correction_of']} {line['statement']}"
     if line["invoice"]:
-        origin += f", {words['invoice']} {line['invoice']} ({line['invoiced_on']})"
+        origin += f", {words['invoice']} {line['invoice']} ({local_day(line['invoiced_on'], language)})"
     if line["reason"]:
         origin += f": {line['reason']}"
     signed = line["origin"] != "report"
     return {
-        "month": line["month"],
+        "month": month_name(line["month"], language),
         "type": words[line["type"]] if line["type"] else "",
         "origin": origin,
         "quantity": shown(line["quantity"], language, signed=signed) if line["type"] else "",
@@ -199,11 +219,13 @@ def _totals(totals: Mapping[str, str], language: Language) -> list[dict[str, str
     ]
 
 
-def _contested(one: Mapping[str, Any], words: Mapping[str, str]) -> str:
+def _contested(one: Mapping[str, Any], language: Language) -> str:
+    words = WORDS[language]
     names = ("server", "workstation", "server_plus")
     figures = ", ".join(
         f"{words[name]} {one['charged'][name]} ({words['claimed']} {one['claimed'][name]})"
         for name in names
         if one["charged"][name] != one["claimed"][name]
     )
-    return f"{one['msp']}, {one['site']}, {one['month']}, {one['report']}: {figures}. {one['reason']}"
+    line = f"{month_name(one['month'], language)}, {ORIGINS[language]['report']} {one['report']}"
+    return f"{one['msp']}, {one['site']}, {line}: {figures}. {one['reason']}"

@@ -18,6 +18,7 @@ import rfc8785
 from sqlalchemy import exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services import partners
 from services.ids import new_id
 from services.partners import Distributor, Msp
 from services.reports.billing_tables import (
@@ -81,9 +82,11 @@ async def state(db: AsyncSession, distributor_id: UUID, starts_at: datetime, now
     stated, kept, held = await _state_all(db, closed, reports, at)
     if not stated:
         return None
+    called = (await partners.called_at(db, [distributor], closed.ends_at))[distributor_id]
+    own = {name: getattr(distributor, name) for name in ("legal_name", "address", "vat_number")}
     heading = StatementHeading(
-        distributor={name: getattr(distributor, name) for name in ("name", "legal_name", "address", "vat_number")},
-        language=distributor.language,
+        distributor={"name": called.name, **own},
+        language=called.language,
         month=closed.month,
         zone=closed.zone,
         starts_at=closed.starts_at,
@@ -146,17 +149,17 @@ async def _state_all(
     stated, kept, held = [], {}, []
     for report, msp in reports:
         if report.held is not None:
-            held.append((msp.name, "report_held"))
+            held.append((report.msp_name, "report_held"))
             continue
         if await db.scalar(select(exists().where(StatementLine.report_id == report.id))):
             continue
         lines = await _lines(db, closed, report, at)
         if lines is None:
-            held.append((msp.name, "price_missing"))
+            held.append((report.msp_name, "price_missing"))
             continue
         lines += await _price_corrections(db, closed, report, at)
         kept[msp.id] = lines
-        stated.append(Stated(msp.id, _identity(msp), report.number, [line for line, *_ in lines]))
+        stated.append(Stated(msp.id, _identity(report, msp), report.number, [line for line, *_ in lines]))
     return stated, kept, held
 
 
@@ -332,9 +335,10 @@ async def _reports(db: AsyncSession, closed: ClosedPeriod) -> list[tuple[Report,
     return [(report, msp) for report, msp in rows.all()]
 
 
-def _identity(msp: Msp) -> dict[str, str | None]:
+def _identity(report: Report, msp: Msp) -> dict[str, str | None]:
+    """Give whom an invoice goes to: by the name that the report has, with the legal data of now."""
     names = ("legal_name", "address", "country", "vat_number", "tax_code", "sdi_code", "pec", "customer_code")
-    return {"msp": msp.name, **{name: getattr(msp, name) for name in names}}
+    return {"msp": report.msp_name, **{name: getattr(msp, name) for name in names}}
 
 
 def _of(closed: ClosedPeriod) -> tuple[Any, Any]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, String, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, String, UniqueConstraint
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -82,6 +82,8 @@ class Report(Row):
     document_sha256: Mapped[bytes | None]
     issued_at: Mapped[datetime | None]
     held: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    # Its place in the order in which reports were issued: whoever reads on by it misses none.
+    place: Mapped[int | None] = mapped_column(BigInteger)
 
     __table_args__ = (
         ForeignKeyConstraint(
@@ -90,7 +92,9 @@ class Report(Row):
         UniqueConstraint("distributor_id", "starts_at", "msp_id"),
         UniqueConstraint("distributor_id", "number"),
         Index(None, "msp_id", "starts_at"),
+        Index("uq_reports_place", "place", unique=True),
         Index("ix_reports_unissued", "distributor_id", "starts_at", postgresql_where="issued_at is null"),
+        Index("ix_reports_unplaced", "id", postgresql_where="place is null and issued_at is not null"),
     )
 
 

@@ -1,7 +1,7 @@
 """The words of the forms that people read, in Italian and English. Pure; names and codes in files never change."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal
 
@@ -274,6 +274,12 @@ def local_time(instant: str | None, zone: str, language: Language) -> str:
     if language == "it":
         return f"{at:%d/%m/%Y %H:%M}"
     return f"{at.day} {_MONTHS['en'][at.month - 1][:3]} {at:%Y %H:%M}"
+
+
+def local_day(day: str, language: Language) -> str:
+    """Write a day for people."""
+    at = date.fromisoformat(day)
+    return f"{at:%d/%m/%Y}" if language == "it" else f"{at.day} {_MONTHS['en'][at.month - 1][:3]} {at.year}"
 
 
 def local_short(instant: str | None, zone: str) -> str:

@@ -1,6 +1,6 @@
 """The report as a workbook: summary, lines, daily peaks with a chart, corrections. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -55,12 +55,12 @@ def _summary(book: Workbook, document: Document, language: Language) -> None:
         (words["sites"], document["totals"]["sites"]),
         *((f"{words['charged']}: {words[name]}", document["totals"][name]) for name in TYPES),
         (f"{words['charged']}: {words['total']}", document["totals"]["charged"]),
-        (words["corrections_short"], document["totals"]["corrections"]["total"]),
+        (words["corrections_short"], (document["totals"]["corrections"]["total"], book.signed_left)),
         (words["hash"], document["lines_sha256"]),
     ]
     for y, (label, value) in enumerate(facts, start=2):
         book.put(sheet, y, 0, (label, book.bold))
-        book.put(sheet, y, 1, (value, book.left if isinstance(value, int) else None))
+        book.put(sheet, y, 1, (value, book.left) if isinstance(value, int) else value)
     notes = [words[note] for note in ("note_peak", "note_sum", "note_coverage", "note_active", "note_late")]
     notes += meanings([flag for line in document["lines"] for flag in line["flags"]], language)
     for y, note in enumerate(notes, len(facts) + 3):
@@ -70,26 +70,26 @@ def _summary(book: Workbook, document: Document, language: Language) -> None:
 
 def _lines(book: Workbook, document: Document, language: Language) -> None:
     words = WORDS[language]
-    columns = [(words["site"], 30.0), (words["reference"], 14), (words["key"], 33), (words["state"], 12)]
+    columns = [(words["site"], 30.0), (words["reference"], 16), (words["key"], 31), (words["state"], 12)]
     for name in TYPES:
         columns += [
-            (f"{words[name]}\n{words['peak']}", 11),
+            (f"{words[name]}\n{words['peak']}", 13),
             (f"{words[name]}\n{words['peak_at']}", 19),
-            (f"{words[name]}\n{words['active']}", 11),
-            (f"{words[name]}\n{words['charged']}", 11),
+            (f"{words[name]}\n{words['active']}", 13),
+            (f"{words[name]}\n{words['charged']}", 13),
         ]
     columns += [
-        (words["at_once"], 11),
+        (words["at_once"], 12),
         (words["at_once_at"], 19),
-        (f"{words['total']}\n{words['charged']}", 11),
+        (f"{words['total']}\n{words['charged']}", 13),
         (words["coverage"], 11),
         (words["activated"], 19),
-        (words["flags"], 40),
-        (words["standalones"], 12),
-        (words["gaps"], 50),
+        (words["flags"], 36),
+        (words["standalones"], 14),
+        (words["gaps"], 36),
     ]
     rows = [_line(book, line, document["period"]["zone"], language) for line in document["lines"]]
-    sheet = book.table(words["lines"], columns, rows)
+    sheet = book.table(words["lines"], columns, rows, pages_wide=2)
     for x in (4 + 4 * number + 3 for number in range(len(TYPES))):
         name = TYPES[(x - 7) // 4]
         sheet.write_number(len(rows) + 1, x, document["totals"][name], book.total)
@@ -99,8 +99,8 @@ def _lines(book: Workbook, document: Document, language: Language) -> None:
 
 def _line(book: Workbook, line: Mapping[str, Any], zone: str, language: Language) -> list[Any]:
     cells: list[Any] = [
-        line["site"],
-        line["reference"],
+        (line["site"], book.wrap),
+        (line["reference"], book.wrap),
         line["key"],
         STATES[language].get(line["state"], line["state"]),
     ]
@@ -115,10 +115,15 @@ def _line(book: Workbook, line: Mapping[str, Any], zone: str, language: Language
         line["charged"]["total"],
         (float(line["coverage_percent"]) / 100, book.percent),
         wall_clock(line["activated_at"], zone),
-        in_words(line["flags"], language),
+        (in_words(line["flags"], language), book.wrap),
         line["standalones"],
-        "; ".join(" / ".join(gap) for gap in line["gaps"]),
+        ("\n".join(_gap(gap, zone) for gap in line["gaps"]), book.wrap),
     ]
+
+
+def _gap(gap: Sequence[str], zone: str) -> str:
+    """Write a gap by the wall clock, as the other instants of the sheet are."""
+    return " – ".join(f"{wall_clock(end, zone):%Y-%m-%d %H:%M}" for end in gap)
 
 
 def daily_sums(document: Document) -> dict[str, list[int | None]]:
@@ -170,13 +175,16 @@ def _corrections(book: Workbook, document: Document, language: Language) -> None
     ]
     rows = [
         [
-            one["site"],
+            (one["site"], book.wrap),
             one["month"],
             one["report"],
             ORIGINS[language].get(one["origin"], one["origin"]),
             *((one["quantities"][name], book.signed) for name in (*TYPES, "total")),
-            one["reason"],
+            (one["reason"], book.wrap),
         ]
         for one in document["corrections"]
     ]
-    book.table(words["corrections"][:31], columns, rows)
+    sheet = book.table(words["corrections_short"], columns, rows)
+    sheet.write_string(len(rows) + 1, 0, words["total"], book.bold)
+    for x, name in enumerate((*TYPES, "total"), start=4):
+        sheet.write_number(len(rows) + 1, x, document["totals"]["corrections"][name], book.signed_total)

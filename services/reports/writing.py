@@ -10,7 +10,7 @@ from sqlalchemy import exists, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services import delivery, ids
+from services import delivery, ids, partners
 from services.ids import new_id
 from services.partners import Distributor, Msp
 from services.reports.charging import Correction, Counted, difference
@@ -100,11 +100,12 @@ async def heading_of(db: AsyncSession, closed: ClosedPeriod, report: Report) -> 
     """Give the heading of a report; without a number it is provisional."""
     distributor = await db.get_one(Distributor, closed.distributor_id)
     msp = await db.get_one(Msp, report.msp_id)
+    called = await partners.called_at(db, [distributor, msp], closed.ends_at)
     zone = zone_info(closed.zone)
     return Heading(
-        distributor=distributor.name,
+        distributor=called[distributor.id].name,
         msp=report.msp_name,
-        language=msp.language,
+        language=called[msp.id].language,
         month=closed.month,
         zone=closed.zone,
         zone_data=closed.zone_data,

@@ -62,6 +62,7 @@ from services.sites.refusals import Refused
 from services.sites.roster import Order, SiteView, keys_of_liveness, machines_of, site_of, sites_of
 from services.sites.seats import RejectedTooLate, Seat, SeatsExhausted, end_seat, reject_seat, seats_of
 from services.sites.silence import Liveness
+from services.sites.suspension import resume_msp, suspend_msp
 from services.sites.sweep import Swept, next_timer_at, sweep
 
 __all__ = [
@@ -151,6 +152,7 @@ __all__ = [
     "read_bearer",
     "refusals",
     "reject_seat",
+    "resume_msp",
     "rotate_signing_key",
     "seats_of",
     "signing_key",
@@ -159,6 +161,7 @@ __all__ = [
     "sites_of",
     "spreading",
     "standing",
+    "suspend_msp",
     "sweep",
     "take_in",
 ]

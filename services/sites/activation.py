@@ -12,7 +12,7 @@ from services.errors import Kind, Refusal
 from services.keys import Key, KeyState
 from services.partners import Policy
 from services.signing import same
-from services.sites import refusals, seats, standing
+from services.sites import first_time, refusals, seats, standing
 from services.sites.binding import Activation, bind, newest_line
 from services.sites.echo import Echo
 from services.sites.intake import Desk
@@ -91,9 +91,16 @@ async def activate(
     """
     if request.product == standing.SITE_MANAGER:
         _check_version(request.version)
-    site_id = await keys.site_of_code(db, desk.vault, request.license_key)
-    await standing.lock_lines_of(db, site_id)
-    key = await keys.find_for_update(db, desk.vault, request.license_key)
+    code_hash = keys.hash_of_code(desk.vault, request.license_key)
+    known = await standing.take_turn(db, code_hash)
+    if known is None:
+        raise keys.KeyUnknown
+    if request.product == standing.SITE_MANAGER:
+        usual = await first_time.bind(db, known, code_hash, request, now, address=address)
+        if usual is not None:
+            return _activated(desk, known, *usual, now, first=True)
+    await standing.lock_lines_of(db, known.site_id)
+    key = await keys.find_for_update(db, code_hash)
     await _check_allowed(db, key)
     policy = await keys.policy_of_key(db, key, now)
     try:

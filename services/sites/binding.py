@@ -53,7 +53,7 @@ async def bind(
         keys.activate(db, key, now=now, actor="site")
     else:
         await _seat(db, key, request, now)
-    line = _new_line(own, await _next_number(db, own), key.state, policy, now)
+    line = new_line(key, request, await _next_number(db, own), policy, now)
     db.add(line)
     await db.flush()
     lines = (Line.site_id == key.site_id, Line.installation_id == own.installation_id)
@@ -125,21 +125,22 @@ async def _next_number(db: AsyncSession, own: Installation) -> int:
     return 0 if found is None else found + 1
 
 
-def _new_line(installation: Installation, number: int, state: KeyState, policy: Policy, now: datetime) -> Line:
+def new_line(key: Key, request: Activation, number: int, policy: Policy, now: datetime) -> Line:
+    """Make the row of an installation's new line; `services.sites.first_time` writes the same."""
     renewed_after = renew_after(policy.heartbeat_seconds, policy.disable_after_seconds)
     return Line(
-        site_id=installation.site_id,
-        installation_id=installation.installation_id,
+        site_id=key.site_id,
+        installation_id=request.installation_id,
         line=number,
-        credential_sha256=installation.credential_sha256,
-        key_id=installation.key_id,
-        product=installation.product,
-        told_state=state,
+        credential_sha256=request.credential_sha256,
+        key_id=key.id,
+        product=request.product,
+        told_state=key.state,
         heartbeat_seconds=policy.heartbeat_seconds,
         disable_after_seconds=policy.disable_after_seconds,
         sequence=0,
         through=0,
-        receipt=first_receipt(str(installation.installation_id)),
+        receipt=first_receipt(str(request.installation_id)),
         said_more=False,
         last_contact_at=now,
         last_entry_at=now,

@@ -1,15 +1,17 @@
 """Flags: what partners should know of a site beside its figures, which no flag changes.
 
 A clone is the MSP's to look after, so it takes that flag down itself; what is implausible is for those who invoice by
-it. A flag that was taken down goes up again when the same is seen anew.
+it. A flag that was taken down goes up again when the same is seen anew. One that stays up is no flag of later months in
+which nothing was seen any more.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import func, or_, select, update
+from sqlalchemy.dialects.postgresql.ranges import MultiRange, Range
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services import ids, partners
@@ -22,6 +24,7 @@ from services.usage import Line
 Flag = Literal["clone_suspected", "implausible"]
 CLONE: Flag = "clone_suspected"
 IMPLAUSIBLE: Flag = "implausible"
+_A_STRETCH, _NO_DIFFERENCE = timedelta(days=1), timedelta(hours=1)
 
 
 class Flagged(NamedTuple):
@@ -46,11 +49,25 @@ async def raise_flag(db: AsyncSession, site_id: UUID, flag: Flag, detail: str, n
     """Raise a flag; False if it is up already, whose detail is then the new one. The caller holds the site's lines."""
     row = await _up(db, site_id, flag)
     if row is not None:
-        row.detail = detail
+        row.detail, row.seen = detail, _seen_again(row.seen, now)
         return False
-    db.add(SiteFlag(site_id=site_id, flag=flag, from_at=now, until_at=None, detail=detail))
+    seen = _seen_again((), now)
+    db.add(SiteFlag(site_id=site_id, flag=flag, from_at=now, until_at=None, detail=detail, seen=seen))
     await db.flush()
     return True
+
+
+def _seen_again(before: Sequence[Range[datetime]], now: datetime) -> Sequence[Range[datetime]]:
+    """Add an instant to the stretches in which something was seen: to the last one, if that ended within a day.
+
+    Within an hour it makes no difference, and costs no row.
+    """
+    last = before[-1] if before else None
+    if last is None or last.lower is None or last.upper is None or now - last.upper > _A_STRETCH:
+        return MultiRange([*before, Range(now, now, bounds="[]")])
+    if now - last.upper < _NO_DIFFERENCE:
+        return before
+    return MultiRange([*before[:-1], Range(last.lower, now, bounds="[]")])
 
 
 async def take_down(

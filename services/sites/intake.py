@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from services.errors import Refusal, Unauthenticated
@@ -87,7 +87,7 @@ async def take_in(db: AsyncSession, desk: Desk, beats: Sequence[tuple[Heartbeat,
     connection = await db.connection()
     echoes = [_echo(desk.vault, beat) for beat, _ in beats]
     named = [_line_id(beat, echo) for (beat, _), echo in zip(beats, echoes, strict=True)]
-    lines = await lock_lines(connection, named)
+    lines = await lock_lines(connection, await _whole(db, beats, named))
     results = [
         await _hear(db, desk, connection, beat, now, echo, lines.get(line_id))
         for (beat, now), echo, line_id in zip(beats, echoes, named, strict=True)
@@ -106,6 +106,18 @@ def _echo(vault: Vault, beat: Heartbeat) -> Echo | None:
 def _line_id(beat: Heartbeat, echo: Echo | None) -> LineId:
     """Give the line that the echo names; without a genuine one, the installation's oldest."""
     return beat.bearer.site_id, beat.bearer.installation_id, echo.line if echo else 0
+
+
+async def _whole(
+    db: AsyncSession, beats: Sequence[tuple[Heartbeat, datetime]], named: Sequence[LineId]
+) -> Sequence[LineId]:
+    """Add the other lines of installations that resume: locked later, they could cross who locks all of a site's."""
+    resuming = {line_id[:2] for (beat, _), line_id in zip(beats, named, strict=True) if beat.resume}
+    if not resuming:
+        return named
+    place = tuple_(Line.site_id, Line.installation_id)
+    found = await db.execute(select(Line.site_id, Line.installation_id, Line.line).where(place.in_(resuming)))
+    return list({*named, *((site_id, installation_id, line) for site_id, installation_id, line in found)})
 
 
 async def _hear(

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services import delivery, ids, partners
-from services.delivery import Language
+from services.delivery import EventKind, Language
 from services.keys import Key
 from services.sites.ladder import Ladder
 
@@ -19,7 +19,7 @@ BACK = "site_back"
 SEAT_TAKEN = "seat_taken"
 CLONE = "clone_suspected"
 
-_EVENTS = {
+_EVENTS: dict[str, EventKind] = {
     WARNING: "site.warned",
     FINAL: "site.final_warning",
     DISABLED: "site.disabled",

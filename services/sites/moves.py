@@ -157,7 +157,9 @@ async def do_next(db: AsyncSession, now: datetime) -> bool:
     await db.refresh(move, with_for_update=True)
     if move.done_at is None:
         await keys.hand_over(db, key, move.to_msp_id, at=move.effective_at, now=now)
-        receiver = await db.get_one(partners.Msp, move.to_msp_id)
+        receiver = await db.get_one(
+            partners.Msp, move.to_msp_id, with_for_update={"read": True}, populate_existing=True
+        )
         if receiver.suspended_at is not None:
             reason = receiver.suspended_reason or "suspended"
             keys.suspend_with_msp(db, key, reason=reason, actor="move", now=now)

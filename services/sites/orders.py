@@ -9,8 +9,9 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services import keys, partners
+from services import delivery, keys, partners
 from services.errors import Kind, Refusal
+from services.ids import show
 from services.keys import Key
 from services.signing import Vault
 from services.sites import refusals, standing
@@ -130,9 +131,10 @@ async def snooze(db: AsyncSession, site_id: UUID, *, until: datetime | None, act
 
 async def suspend_msp(db: AsyncSession, msp_id: UUID, *, reason: str, actor: str, now: datetime) -> int:
     """Suspend an MSP: all its keys at once, and those it gets later; gives how many were changed. Twice is once."""
-    msp = await db.get_one(partners.Msp, msp_id, with_for_update=True, populate_existing=True)
+    msp = await _msp(db, msp_id)
     if msp.suspended_at is None:
         msp.suspended_at, msp.suspended_reason = now, reason
+        await _tell_of_msp(db, msp_id, "msp.suspended", now)
     changed = 0
     for site_id in await _sites_of(db, msp_id):
         key = await standing.lock(db, site_id)
@@ -144,8 +146,10 @@ async def suspend_msp(db: AsyncSession, msp_id: UUID, *, reason: str, actor: str
 
 async def resume_msp(db: AsyncSession, msp_id: UUID, *, actor: str, now: datetime) -> int:
     """Take an MSP's suspension back; keys that were suspended of themselves stay so. Twice is once."""
-    msp = await db.get_one(partners.Msp, msp_id, with_for_update=True, populate_existing=True)
-    msp.suspended_at = msp.suspended_reason = None
+    msp = await _msp(db, msp_id)
+    if msp.suspended_at is not None:
+        msp.suspended_at = msp.suspended_reason = None
+        await _tell_of_msp(db, msp_id, "msp.resumed", now)
     changed = 0
     for site_id in await _sites_of(db, msp_id):
         key = await standing.lock(db, site_id)
@@ -166,6 +170,16 @@ def _show(instant: datetime | None) -> str | None:
 async def _entitled(db: AsyncSession, site_id: UUID) -> list[UUID]:
     rows = select(Installation.installation_id).where(Installation.site_id == site_id, Installation.ended_at.is_(None))
     return list(await db.scalars(rows.order_by(Installation.installation_id)))
+
+
+async def _msp(db: AsyncSession, msp_id: UUID) -> partners.Msp:
+    """Lock an MSP, but not for those who only name it: a key that is handed over to it holds its own locks already."""
+    return await db.get_one(partners.Msp, msp_id, with_for_update={"key_share": True}, populate_existing=True)
+
+
+async def _tell_of_msp(db: AsyncSession, msp_id: UUID, kind: delivery.EventKind, now: datetime) -> None:
+    for partner_id in (msp_id, await partners.distributor_of(db, msp_id, now)):
+        delivery.emit(db, partner_id=partner_id, kind=kind, subject={"msp": show("msp", msp_id)}, now=now)
 
 
 async def _sites_of(db: AsyncSession, msp_id: UUID) -> list[UUID]:

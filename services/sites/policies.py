@@ -1,5 +1,6 @@
 """Policies of the four levels: what is set and what is in force, and who changes what within the vendor's bounds."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -76,7 +77,8 @@ async def change_policy(
         await partners.set_policy(db, level, subject_id, **changed)
         await partners.spread_from(db, level, subject_id, now)
     if changed:
-        await _tell(db, caller, before, changed, now)
+        was = {knob: before.own.get(knob) for knob in changed}
+        await _tell(db, caller, (level, subject_id), was, changed, now)
     return await policy_view(db, caller, level, subject_id, now)
 
 
@@ -110,17 +112,27 @@ async def change_bounds(db: AsyncSession, caller: Principal, wanted: Mapping[str
     changed = {knob: bound for knob, bound in wanted.items() if before[knob] != bound}
     if changed:
         await partners.set_bounds(db, changed)
-        await _bring_within(db, changed, now)
+        await _bring_within(db, caller, changed, now)
         was = {knob: before[knob]._asdict() for knob in changed}
         after = {knob: bound._asdict() for knob, bound in changed.items()}
         await partners.note(db, caller, "policy.bounds_changed", "bounds", before=was, after=after, now=now)
 
 
-async def _bring_within(db: AsyncSession, changed: Mapping[str, Bound], now: datetime) -> None:
+async def _bring_within(db: AsyncSession, caller: Principal, changed: Mapping[str, Bound], now: datetime) -> None:
+    """Bring to the nearer bound what was set outside; each level and each key tells of it as of any other change."""
+    before: dict[tuple[Level, UUID], dict[str, int | None]] = defaultdict(dict)
+    after: dict[tuple[Level, UUID], dict[str, int | None]] = defaultdict(dict)
+    of_keys: dict[Key, list[str]] = defaultdict(list)
     for knob, bound in changed.items():
-        await partners.bring_within(db, knob, bound)
+        for level, was, value in await partners.bring_within(db, knob, bound):
+            before[level][knob], after[level][knob] = was, value
         if knob in keys.KEY_KNOBS:
-            await keys.bring_within(db, knob, bound)
+            for key, was, value in await keys.bring_within(db, knob, bound):
+                of_keys[key].append(f"{knob}: {was} to {value}, as the bounds are now")
+    for level, values in after.items():
+        await _tell(db, caller, level, before[level], values, now)
+    for key, what in of_keys.items():
+        keys.note(db, key, "policy_changed", actor=caller.actor, now=now, reason="; ".join(what))
     await partners.spread_from(db, "programme", PROGRAMME_ID, now)
 
 
@@ -158,29 +170,24 @@ def _check_may_change(caller: Principal, view: PolicyView, changed: Mapping[str,
 
 
 async def _tell(
-    db: AsyncSession, caller: Principal, before: PolicyView, changed: Mapping[str, int | None], now: datetime
+    db: AsyncSession,
+    caller: Principal,
+    of_level: tuple[Level, UUID],
+    before: Mapping[str, int | None],
+    after: Mapping[str, int | None],
+    now: datetime,
 ) -> None:
     """Note the change for those whom it concerns, and let their programs know."""
-    level, subject_id = before.level, before.subject_id
+    level, subject_id = of_level
     shown = "programme" if level == "programme" else ids.show(level, subject_id)
     msp_id = subject_id if level == "msp" else None
     if level == "key":
         msp_id = (await keys.visible_key(db, caller, subject_id)).msp_id
     distributor_id = subject_id if level == "distributor" else None
-    was = {knob: before.own.get(knob) for knob in changed}
-    await partners.note(
-        db,
-        caller,
-        "policy.changed",
-        shown,
-        before=was,
-        after=changed,
-        msp_id=msp_id,
-        distributor_id=distributor_id,
-        now=now,
-    )
-    concerned = msp_id or distributor_id or VENDOR_ID
-    delivery.emit(db, partner_id=concerned, kind="policy.changed", subject={level: shown}, now=now)
+    concerned = {"msp_id": msp_id, "distributor_id": distributor_id}
+    await partners.note(db, caller, "policy.changed", shown, before=before, after=after, **concerned, now=now)
+    partner_id = msp_id or distributor_id or VENDOR_ID
+    delivery.emit(db, partner_id=partner_id, kind="policy.changed", subject={level: shown}, now=now)
 
 
 def _show(value: int | None) -> str:

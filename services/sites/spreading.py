@@ -48,20 +48,13 @@ async def spread_next(db: AsyncSession, now: datetime, *, limit: int = 500) -> b
     after = level.spread_after
     site_ids = list(await db.scalars(below if after is None else below.where(Key.site_id > after)))
     if site_ids:
-        await tell(db, await _locked(db, site_ids), now)
+        _, told = await standing.lock_all(db, site_ids)
+        await tell(db, told, now)
         level.spread_after = site_ids[-1]
     else:
         level.spread_due_at, level.spread_after = await partners.next_spread_at(db, level, now), None
     await db.flush()
     return True
-
-
-async def _locked(db: AsyncSession, site_ids: Sequence[UUID]) -> list[Key]:
-    """Lock lines and keys of some sites, and give the keys."""
-    lines = select(Line.line).where(Line.site_id.in_(site_ids))
-    await db.execute(lines.order_by(Line.site_id, Line.installation_id, Line.line).with_for_update())
-    found = select(Key).where(Key.site_id.in_(site_ids)).order_by(Key.site_id).with_for_update()
-    return list(await db.scalars(found.execution_options(populate_existing=True)))
 
 
 async def _write(db: AsyncSession, site_ids: Sequence[UUID], heartbeat: int, disable_after: int, now: datetime) -> None:

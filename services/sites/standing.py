@@ -3,11 +3,12 @@
 Lock order everywhere: lines, then the key, then timers.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, exists, func, select, tuple_, update
+from sqlalchemy import ColumnElement, delete, exists, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -19,6 +20,8 @@ from services.usage import Line, stop_counting
 
 SITE_MANAGER = "site_manager"
 SUCCEEDED = "succeeded"
+# Passed by whoever takes all lines of a site, before its lines.
+_GATES = text("select pg_advisory_xact_lock(hashtextextended(site, 0)) from unnest(cast(:sites as text[])) as site")
 
 
 class Standing(NamedTuple):
@@ -34,13 +37,39 @@ async def lock(db: AsyncSession, site_id: UUID) -> Key:
     return await keys.of_site_for_update(db, site_id)
 
 
+_TURN = """
+select site_id, id, pg_advisory_xact_lock(hashtextextended('site ' || site_id, 0)) from keys where code_hash = $1
+"""
+
+
+async def take_turn(db: AsyncSession, code_hash: bytes) -> Key | None:
+    """Take the turn of the site whose key has this code, as `lock_lines_of` does; gives no more than the key's ids."""
+    found = (await (await db.connection()).exec_driver_sql(_TURN, (code_hash,))).first()
+    return None if found is None else Key(site_id=found.site_id, id=found.id)
+
+
 async def lock_lines_of(db: AsyncSession, site_id: UUID) -> list[Line]:
     """Lock all lines of a site, in the order of their ids, and let nobody else who does so add one meanwhile."""
-    await db.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"site {site_id}", 0))))
+    return await _lock_lines(db, [site_id])
+
+
+async def lock_all(db: AsyncSession, site_ids: Collection[UUID]) -> tuple[list[Line], list[Key]]:
+    """Lock all lines of some sites and then their keys, each in the order of their ids.
+
+    All of a site's lines, for whoever is heard on one of them may wait for the key; and of all sites at once, for those
+    who are heard together lock their lines in this order too.
+    """
+    lines = await _lock_lines(db, site_ids)
+    found = select(Key).where(Key.site_id.in_(site_ids)).order_by(Key.site_id, Key.id).with_for_update()
+    return lines, list(await db.scalars(found.execution_options(populate_existing=True)))
+
+
+async def _lock_lines(db: AsyncSession, site_ids: Collection[UUID]) -> list[Line]:
+    await db.execute(_GATES, {"sites": [f"site {site_id}" for site_id in sorted(site_ids)]})
     found = await db.scalars(
         select(Line)
-        .where(Line.site_id == site_id)
-        .order_by(Line.installation_id, Line.line)
+        .where(Line.site_id.in_(site_ids))
+        .order_by(Line.site_id, Line.installation_id, Line.line)
         .with_for_update()
         .execution_options(populate_existing=True)
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select, tuple_
+from sqlalchemy import ColumnElement, select, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services import keys
@@ -69,13 +69,15 @@ async def sweep(db: AsyncSession, now: datetime, *, limit: int = 500) -> Swept:
     the breaker see all whose silence has ended. A key is disabled as of the deadline, whenever the sweep runs.
     """
     told = rearmed = 0
-    for silence in await _due(db, _CLIMBS, now, limit):
-        did = await _climb(db, silence, now)
-        told, rearmed = told + did, rearmed + (not did)
+    fired = await _due(db, now, limit)
+    for silence in fired:
+        if silence.timer.rung != Rung.DISABLE:
+            did = await _climb(db, silence, now)
+            told, rearmed = told + did, rearmed + (not did)
     await db.flush()
     if await db.scalar(select(SilenceTimer.site_id).where(*_is_due(_CLIMBS, now)).limit(1)) is not None:
         return Swept(0, rearmed, told)
-    ends = await _due(db, _ENDS, now, limit)
+    ends = [one for one in fired if one.timer.rung == Rung.DISABLE and one.timer.due_at <= now]
     silent = [one for one in ends if now >= one.dates.disable_at]
     for silence in ends:
         if now < silence.dates.disable_at:
@@ -147,50 +149,40 @@ async def _disable(db: AsyncSession, one: _Silence, now: datetime) -> None:
     await standing.tell(db, one.key)
 
 
-async def _due(db: AsyncSession, rung: ColumnElement[bool], now: datetime, limit: int) -> list[_Silence]:
-    """Lock what is due in the order lines, keys, timers, and read what is needed to judge it.
+async def _due(db: AsyncSession, now: datetime, limit: int) -> list[_Silence]:
+    """Lock what is due in the order lines, keys, timers, and read what is needed to judge it; first what climbs.
 
-    A timer that another transaction has, or changes before its turn, is left to the next sweep.
+    All of it at once: lines that were locked after keys could cross those who are heard. A timer that another
+    transaction has, or changes before its turn, is left to the next sweep.
     """
-    due = _is_due(rung, now)
-    ids = select(SilenceTimer.site_id, SilenceTimer.installation_id).where(*due)
-    found = await db.execute(ids.order_by(SilenceTimer.due_at).limit(limit))
-    wanted = [(site_id, installation_id) for site_id, installation_id in found]
+    wanted = await _fired(db, _CLIMBS, now, limit)
+    if len(wanted) < limit:
+        wanted += await _fired(db, _ENDS, now, limit)
     if not wanted:
         return []
-    lines = await _lines(db, wanted)
-    by_site = {key.site_id: key for key in await _keys(db, {site_id for site_id, _ in wanted})}
+    locked, some_keys = await standing.lock_all(db, {site_id for site_id, _ in wanted})
     timers = await db.scalars(
         select(SilenceTimer)
-        .where(tuple_(SilenceTimer.site_id, SilenceTimer.installation_id).in_(wanted), *due)
+        .where(tuple_(SilenceTimer.site_id, SilenceTimer.installation_id).in_(wanted), *_is_due(true(), now))
         .order_by(SilenceTimer.site_id, SilenceTimer.installation_id)
         .with_for_update(skip_locked=True)
         .execution_options(populate_existing=True)
     )
-    return await _silences(db, timers.all(), lines, by_site, now)
+    lines: dict[tuple[UUID, UUID], list[Line]] = {one: [] for one in wanted}
+    for line in locked:
+        if (line.site_id, line.installation_id) in lines:
+            lines[line.site_id, line.installation_id].append(line)
+    return await _silences(db, timers.all(), lines, {key.site_id: key for key in some_keys}, now)
+
+
+async def _fired(db: AsyncSession, rung: ColumnElement[bool], now: datetime, limit: int) -> list[tuple[UUID, UUID]]:
+    ids = select(SilenceTimer.site_id, SilenceTimer.installation_id).where(*_is_due(rung, now))
+    found = await db.execute(ids.order_by(SilenceTimer.due_at).limit(limit))
+    return [(site_id, installation_id) for site_id, installation_id in found]
 
 
 def _is_due(rung: ColumnElement[bool], now: datetime) -> tuple[ColumnElement[bool], ...]:
     return SilenceTimer.due_at <= now, SilenceTimer.held_at.is_(None), rung
-
-
-async def _lines(db: AsyncSession, wanted: Sequence[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], list[Line]]:
-    rows = await db.scalars(
-        select(Line)
-        .where(tuple_(Line.site_id, Line.installation_id).in_(wanted))
-        .order_by(Line.site_id, Line.installation_id, Line.line)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-    found: dict[tuple[UUID, UUID], list[Line]] = {}
-    for row in rows:
-        found.setdefault((row.site_id, row.installation_id), []).append(row)
-    return found
-
-
-async def _keys(db: AsyncSession, site_ids: set[UUID]) -> list[Key]:
-    rows = select(Key).where(Key.site_id.in_(site_ids)).order_by(Key.site_id).with_for_update()
-    return list(await db.scalars(rows.execution_options(populate_existing=True)))
 
 
 async def _silences(

@@ -1,9 +1,11 @@
 """Tables of the sites: installations, silence and its timers, the service's own pulse, moves, lease keys."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, SmallInteger, text
+from sqlalchemy.dialects.postgresql import TSTZMULTIRANGE
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.db import Row
@@ -147,7 +149,10 @@ class LineSighting(Row):
 
 
 class SiteFlag(Row):
-    """Something about a site that partners are shown: clone_suspected, implausible. A report shows it as well."""
+    """Something about a site that partners are shown: clone_suspected, implausible. A report shows it as well.
+
+    It is up until somebody takes it down; `seen` has the stretches in which what it tells of was seen.
+    """
 
     __tablename__ = "site_flags"
 
@@ -156,6 +161,7 @@ class SiteFlag(Row):
     from_at: Mapped[datetime] = mapped_column(primary_key=True)
     until_at: Mapped[datetime | None]
     detail: Mapped[str]
+    seen: Mapped[Any] = mapped_column(TSTZMULTIRANGE, server_default=text("'{}'"))
 
     __table_args__ = (CheckConstraint("flag in ('clone_suspected', 'implausible')", name="flag"),)
 

@@ -1,6 +1,7 @@
 """The first page: what needs whom, worst first, and one click that lets a refused machine in."""
 
 import re
+from uuid import UUID
 
 import pytest
 from fastapi import FastAPI
@@ -100,7 +101,7 @@ async def test_what_happened_since_yesterday_says_to_what(world: World, as_someb
         language="it", terms_version="1", privacy_version="1", token_sha256=b"", created_at=now, expires_at=now,
     )  # fmt: skip
     report, registration = ids.show("report", company.id), ids.show("registration", company.id)
-    told = (
+    told: tuple[tuple[UUID, delivery.EventKind, dict[str, str]], ...] = (
         (world.msp.id, "site.disabled", {"site": site}),
         (world.msp.id, "report.issued", {"report": report, "number": "7/2026"}),
         (world.distributor.id, "letter.undeliverable", {"msp": msp}),

@@ -3,13 +3,16 @@
 import re
 
 import httpx
+import pytest
 from fastapi import FastAPI
 
+from license_api.console.language import translations
 from license_api.console.route import TOKEN_FIELD
 from services import ids, partners
 from services.delivery import Letter
 from services.partners import VENDOR_ID, DocumentKind, Draft, Msp, PartnerKind, Principal, Role
 from tests.console.conftest import Opened, Somebody
+from tests.support.browser import LOOKS, Look
 from tests.support.console import pages_of, text_of
 from tests.support.mail import PUBLIC_URL, Mailbox, deliver_letters
 from tests.support.people import PASSWORD, person
@@ -216,27 +219,27 @@ async def test_letters_show_what_the_mail_server_said(world: World, as_somebody:
     await theirs.client.aclose()
 
 
-async def test_a_company_registers_is_approved_and_signs_in(
-    world: World, open_window: Opened, as_somebody: Somebody
-) -> None:
-    """The whole way of a prospective MSP in a browser, without script, in Italian."""
+@pytest.mark.parametrize("look", LOOKS, ids=str)
+async def test_a_company_registers_is_approved_and_signs_in(world: World, open_window: Opened, look: Look) -> None:
+    """The whole way of a prospective MSP in a browser."""
     await publish(world)
-    mailbox, window = Mailbox(), await open_window(language="it", script=False)
+    say = translations(look.language).gettext
+    mailbox, window = Mailbox(), await open_window(**look._asdict())
     await window.open("/sign-in")
     page = window.page
-    await page.get_by_role("link", name="Diventi partner").click()
-    await page.get_by_label("Azienda, con la ragione sociale").fill("Brenta Servizi S.r.l.")
-    await page.get_by_label("Partita IVA").fill(VAT)
-    await page.get_by_label("Il Suo nome").fill("Giulia Marin")
-    await page.get_by_label("Indirizzo e-mail").fill("giulia@brenta.example")
-    await page.get_by_label("Le condizioni del programma").check()
-    await page.get_by_label("Ho letto l'informativa sulla privacy").check()
+    await page.get_by_role("link", name=say("Become a partner")).click()
+    await page.get_by_label(say("Company, as registered")).fill("Brenta Servizi S.r.l.")
+    await page.get_by_label(say("VAT number")).fill(VAT)
+    await page.get_by_label(say("Your name")).fill("Giulia Marin")
+    await page.get_by_label(say("E-mail address")).fill("giulia@brenta.example")
+    await page.get_by_label(say("The terms of the programme")).check()
+    await page.get_by_label(say("I have read the privacy notice")).check()
     await window.picture("register")
-    await page.get_by_role("button", name="Registrati").click()
-    assert await window.says("Una lettera è in viaggio")
+    await page.get_by_role("button", name=say("Register")).click()
+    assert await window.says("Una lettera è in viaggio" if look.language == "it" else "A letter is on its way")
     await deliver_letters(world, mailbox)
     await window.open(f"/registrations/confirm?token={mailbox.token()}")
-    await page.get_by_role("button", name="Conferma").click()
+    await page.get_by_role("button", name=say("Confirm")).click()
     vera = await open_window(await person(world, PartnerKind.VENDOR, VENDOR_ID, Role.MEMBER), language="en")
     await vera.open("/registrations")
     await vera.page.get_by_role("link", name="Brenta Servizi S.r.l.").click()
@@ -246,14 +249,14 @@ async def test_a_company_registers_is_approved_and_signs_in(
     await deliver_letters(world, mailbox)
     assert PUBLIC_URL in mailbox.last()
     await window.open(f"/invitations/accept?token={mailbox.token()}")
-    await page.get_by_label("Il Suo nome").fill("Giulia Marin")
-    await page.get_by_label("Nuova password").fill(PASSWORD)
-    await page.get_by_label("Di nuovo la stessa").fill(PASSWORD)
-    await page.get_by_role("button", name="Accetta l'invito").click()
-    await page.get_by_label("Indirizzo e-mail").fill("giulia@brenta.example")
-    await page.get_by_label("Password").fill(PASSWORD)
-    await page.get_by_role("button", name="Accedi").click()
-    assert await window.says("Brenta Servizi S.r.l.")
+    await page.get_by_label(say("Your name")).fill("Giulia Marin")
+    await page.get_by_label(say("New password")).fill(PASSWORD)
+    await page.get_by_label(say("The same again")).fill(PASSWORD)
+    await page.get_by_role("button", name=say("Accept the invitation")).click()
+    await page.get_by_label(say("E-mail address")).fill("giulia@brenta.example")
+    await page.get_by_label(say("Password")).fill(PASSWORD)
+    await page.get_by_role("button", name=say("Sign in")).click()
+    assert await page.get_by_role("heading", level=1).inner_text() == say("Needs you")
 
 
 async def test_the_vendor_changes_a_distributor_s_zone_and_closes_it(world: World, as_somebody: Somebody) -> None:

@@ -241,6 +241,7 @@ class Wire:
             while data := await reader.read(65536):
                 if b"COMMIT;" in data and self._breaks():
                     answers.cancel()
+                    await asyncio.wait({answers})  # or it would still be reading the answer
                     if self.heard:
                         forth.write(data)
                         await forth.drain()

@@ -28,8 +28,8 @@ _RELENT = "drop function refuse() cascade"
 
 
 @asynccontextmanager
-async def refusing(owner: AsyncEngine) -> AsyncIterator[None]:
-    await _run(owner, _REFUSE)
+async def refusing(owner: AsyncEngine, why: str = "disk_full") -> AsyncIterator[None]:
+    await _run(owner, _REFUSE.replace("disk_full", why))
     try:
         yield
     finally:
@@ -101,6 +101,21 @@ async def test_a_commit_that_fails_is_503_to_exactly_those_in_it(
     assert await _count(world, UsageEntry) == 3
     assert await send() == [200, 200, 200]  # the first is a repeat
     assert await _count(world, UsageEntry) == 5
+
+
+async def test_what_a_deadlock_ended_is_503_for_it_can_be_sent_again(
+    client: httpx.AsyncClient, world: World, owner: AsyncEngine
+) -> None:
+    machine = await world.activated()
+    headers = {"Authorization": f"Bearer {await world.token()}"}
+    body = machine.body(world.clock(), (1, 0, 0))
+    async with refusing(owner, "deadlock_detected"):
+        answer = await client.post("/v1/keys", json={"name": "new"}, headers=headers)
+        heard = await client.post("/v1/heartbeats", json=body, headers=machine.headers)
+    for one in (answer, heard):
+        problem(one, 503, "unavailable")
+        assert int(one.headers["retry-after"]) > 0
+    assert (await client.post("/v1/heartbeats", json=body, headers=machine.headers)).status_code == 200
 
 
 async def test_a_failure_of_our_own_is_500_says_nothing_of_it_and_leaves_nothing(

@@ -10,6 +10,7 @@ from tests.support.world import World
 # What changes nothing that a partner has.
 NOT_NOTED = {
     ("POST", "/v1/policies/dry-run"): "tells what would be",
+    ("POST", "/v1/msps/{msp_id}/resume"): "the table's MSP is not suspended",
     ("PUT", "/v1/policies/bounds"): "what the table sends is what they are already",
     ("POST", "/v1/webhook-endpoints/{endpoint_id}/test"): "a delivery, which is on record itself",
     ("POST", "/v1/webhook-endpoints/{endpoint_id}/deliveries/{delivery_id}/replay"): "the same",

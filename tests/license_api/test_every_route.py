@@ -74,6 +74,8 @@ OPEN = {
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("GET", "/v1/schemas/{schema}"),
+    ("GET", "/v1/documents"),
+    ("GET", "/v1/documents/{document_id}"),
     ("POST", "/v1/registrations"),
     ("POST", "/v1/registrations/verification"),
     ("POST", "/v1/sessions"),
@@ -204,6 +206,12 @@ RULES: dict[tuple[str, str], Rule] = {
     ("POST", "/v1/registrations/{registration_id}/rejection"): Rule(
         MEMBER, frozenset({VENDOR}), {"reason": "no"}, good=201, foreign=False, sees=_CHAIN
     ),
+    ("POST", "/v1/documents"): Rule(
+        ADMIN,
+        frozenset({VENDOR}),
+        {"kind": "programme", "version": "2026-02", "text_it": "Testo.", "text_en": "Text."},
+        good=201,
+    ),
     ("GET", "/v1/distributors"): Rule(),
     ("POST", "/v1/distributors"): Rule(
         ADMIN, frozenset({VENDOR}), {"name": "New", "zone": "Europe/Paris", "territory": ["FR"]}, good=201
@@ -222,6 +230,8 @@ RULES: dict[tuple[str, str], Rule] = {
     ("GET", "/v1/msps/{msp_id}"): Rule(sees=_CHAIN),
     ("PATCH", "/v1/msps/{msp_id}"): Rule(MEMBER, body={"address": "Via Roma 1"}, sees=_CHAIN),
     ("POST", "/v1/msps/{msp_id}/closing"): Rule(ADMIN, frozenset({VENDOR}), {"reason": "gone"}, good=201, sees=_CHAIN),
+    ("POST", "/v1/msps/{msp_id}/suspend"): Rule(MEMBER, _ABOVE, {"reason": "unpaid"}, sees=_CHAIN),
+    ("POST", "/v1/msps/{msp_id}/resume"): Rule(MEMBER, _ABOVE, sees=_CHAIN),
     ("POST", "/v1/msps/{msp_id}/move"): Rule(
         ADMIN, frozenset({VENDOR}), {"distributor_id": "{other}"}, good=201, sees=_CHAIN
     ),

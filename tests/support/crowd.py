@@ -42,6 +42,7 @@ class Member:
     changes: dict[int, Body] = field(default_factory=dict)
     deployed: int = 0
     turn: int = 0
+    acts: int = 0
     last: Body | None = None
     told: dict[tuple[int, str], tuple[str, int, str]] = field(default_factory=dict)
 
@@ -50,10 +51,10 @@ class Member:
         act = self.random.choice(_ACTS)
         if act == "repeat" and self.last is not None:
             await self._send(self.last, 0)
-            return
-        body = self._next(changed=act == "change")
-        await asyncio.gather(*(self._send(body, n) for n in range(2 if act == "both" else 1)))
-        self.last = body
+        else:
+            self.last = self._next(changed=act == "change")
+            await asyncio.gather(*(self._send(self.last, n) for n in range(2 if act == "both" else 1)))
+        self.acts += 1
 
     def _next(self, *, changed: bool) -> Body:
         if not changed:

@@ -14,11 +14,14 @@ import pytest
 from aiosmtpd.controller import Controller
 from sqlalchemy import select
 
+from ops.upkeep import letter_bounced
 from services import delivery
+from services.clock import system_clock
 from services.delivery import Attachment, FolderMailer, Letter, NotSent, PostOffice, SmtpMailer
 from services.delivery.posting import compose_letter
 from services.delivery.retry import LETTER_DELAYS, WEBHOOK_DELAYS, next_attempt_at
 from services.delivery.writing import kinds, write_letter
+from services.settings import Settings
 from tests.support.clock import START
 from tests.support.mail import PUBLIC_URL, Mailbox, deliver_letters
 from tests.support.world import World
@@ -189,6 +192,75 @@ async def test_an_address_that_takes_nothing_is_told_to_the_distributor_and_show
     [message] = mailbox.messages
     assert message["To"] == "ufficio@distribuzione.example"
     assert "550 no such user" in mailbox.last()
+
+
+REPORT = b"""From: MAILER-DAEMON@mx.example.org\r
+To: Tidemark <noreply@tidemark.example>\r
+Subject: Undelivered Mail Returned to Sender\r
+Content-Type: multipart/report; report-type=delivery-status; boundary="b"\r
+MIME-Version: 1.0\r
+\r
+--b\r
+\r
+I'm sorry to have to inform you that your message could not be delivered.\r
+--b\r
+Content-Type: message/delivery-status\r
+\r
+Reporting-MTA: dns; mx.example.org\r
+\r
+Final-Recipient: rfc822; maria@adriatica.example\r
+Action: failed\r
+Status: 5.1.1\r
+Diagnostic-Code: smtp; 550 5.1.1 no such user\r
+    here\r
+--b\r
+Content-Type: %s\r
+\r
+From: Tidemark <noreply@tidemark.example>\r
+Message-ID: <%s@tidemark.example>\r
+\r
+--b--\r
+"""
+
+
+@pytest.mark.parametrize("part", [b"message/rfc822", b"text/rfc822-headers"])
+def test_a_report_of_a_letter_that_came_back_is_read_and_nothing_else_is(part: bytes) -> None:
+    letter_id = uuid.uuid4()
+    report = REPORT % (part, str(letter_id).encode())
+    assert delivery.read_bounce(report) == delivery.Bounce(letter_id, "550 5.1.1 no such user here")
+    assert delivery.read_bounce(report.replace(b"\r\n", b"\n")) == delivery.read_bounce(report)
+    for other in (
+        report.replace(b"failed", b"delayed"), report.replace(b"delivery-status\r", b"x-status\r"),
+        REPORT % (part, b"somebody-else"), b"Subject: Re: your report\r\n\r\nthanks", b"", b"\xff\x00",
+    ):  # fmt: skip
+        assert delivery.read_bounce(other) is None
+
+
+async def test_a_letter_that_comes_back_is_shown_as_not_sent_and_told_as_a_refused_one(
+    world: World, settings: Settings
+) -> None:
+    async with world.sessions.begin() as db:
+        (await db.get_one(type(world.distributor), world.distributor.id)).email = "ufficio@distribuzione.example"
+    mailbox = Mailbox()
+    await post(world)
+    await deliver_letters(world, mailbox)
+    [sent] = mailbox.messages
+    [letter_id] = re.findall(r"<(.*)@", sent["Message-ID"])
+    report = REPORT % (b"message/rfc822", letter_id.encode())
+    assert (await letter_bounced(settings, None, "", report)).startswith("Noted: ")
+    assert (await letter_bounced(settings, None, "", report)).startswith("Nothing to note")
+    assert "no report" in await letter_bounced(settings, None, "", b"Subject: hello")
+    assert "no such letter" in await letter_bounced(settings, "nobody@example.org", "")
+    world.clock.now = system_clock()  # by which an operator's command goes
+    await deliver_letters(world, mailbox)
+    async with world.sessions() as db:
+        [lost] = await delivery.undeliverable_letters(db, world.msp.id)
+        told = await delivery.events_of(db, world.msp.id, after=None, limit=10)
+        attempts = await delivery.attempts_of(db, lost.id)
+    assert [one.failure for one in attempts] == [None, "bounced: 550 5.1.1 no such user here"]
+    assert (lost.failure, [one.kind for one in told]) == (attempts[-1].failure, ["letter.undeliverable"])
+    assert [message["To"] for message in mailbox.messages[1:]] == ["ufficio@distribuzione.example"]
+    assert (await letter_bounced(settings, "ufficio@distribuzione.example", "full")).endswith("bounced: full")
 
 
 async def test_a_sender_that_died_leaves_the_letter_to_be_sent_again_under_its_id(world: World) -> None:

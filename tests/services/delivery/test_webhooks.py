@@ -80,7 +80,7 @@ async def endpoint(world: World, url: str, *, scheme: Any = "ed25519", kinds: tu
         )
 
 
-async def happen(world: World, *kinds: str) -> None:
+async def happen(world: World, *kinds: Any) -> None:
     async with world.sessions.begin() as db:
         for kind in kinds:
             delivery.emit(db, partner_id=world.msp.id, kind=kind, subject={"key": "key_1"}, now=world.clock())

@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import func, select
 
 from services import ids, partners
-from services.partners import Distributor, Msp, PartnerKind
+from services.partners import Distributor, Msp, PartnerKind, Role, User
 from services.partners.tables import MspTenure
 from tests.support.mail import Mailbox, deliver_letters
-from tests.support.people import Headers, signed_in
+from tests.support.people import Headers, person, session_of, signed_in
 from tests.support.problems import pointers, problem
 from tests.support.world import World
 
@@ -156,3 +156,27 @@ async def test_a_zone_is_changed_told_and_taken_back(client: httpx.AsyncClient, 
     refused = await client.put(url(world.distributor, "zone"), json={"zone": "Europe/Roma"}, headers=vendor)
     problem(refused, 422, "request_invalid")
     assert pointers(refused) == ["/zone"]
+
+
+async def test_closing_an_msp_tells_its_people_its_contacts_and_its_distributor_once_in_their_languages(
+    client: httpx.AsyncClient, world: World, vendor: Headers
+) -> None:
+    await give_addresses(world)
+    viewer = await person(world, PartnerKind.MSP, world.msp.id, Role.VIEWER, email="m@example.org")  # a contact too
+    admin = await person(world, PartnerKind.MSP, world.msp.id, email="anna@example.org")
+    async with world.sessions.begin() as db:
+        (await db.get_one(User, admin.id)).language = "en"
+    at = f"/v1/msps/{ids.show('msp', world.msp.id)}/closing"
+    for _ in range(2):
+        assert (await client.post(at, json={"reason": "It retires."}, headers=vendor)).status_code == 201
+    mailbox = Mailbox()
+    await deliver_letters(world, mailbox)
+    assert sorted((one["To"], one["Subject"]) for one in mailbox.messages) == [
+        ("anna@example.org", "Adriatica IT is closed"),
+        ("d@example.org", "Chiusura di Adriatica IT"),
+        ("m@example.org", "Chiusura di Adriatica IT"),
+    ]
+    assert all("It retires." in str(one.get_content()) for one in mailbox.messages)
+    for headers in (await session_of(world, viewer), await signed_in(world, PartnerKind.DISTRIBUTOR)):
+        events = (await client.get("/v1/events", headers=headers)).json()["items"]
+        assert [one["kind"] for one in events] == ["msp.closed"]

@@ -10,12 +10,14 @@ import pytest
 from sqlalchemy import delete, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services import sites
+from services import keys, partners, sites
 from services.delivery import Event, Letter
+from services.keys import Key
+from services.partners import VENDOR_ID, PartnerKind, Principal
 from services.reports.tables import Charge, ClosedPeriod, Report, ReportFile, ReportLine
 from services.sites import orders
 from tests.support.machine import change
-from tests.support.months import APRIL, DAY, GRACE, HOUR, JUNE, MAY
+from tests.support.months import APRIL, DAY, GRACE, HOUR, JUNE, MAY, close_month, close_one
 from tests.support.world import World
 
 Files = dict[tuple[str, str], bytes]
@@ -73,6 +75,7 @@ async def test_months_closed_late_have_the_numbers_bounds_and_bytes_that_they_wo
         "2026-00004 Adriatica IT",
         "2026-00005 Baltica",
     ]
+    await called_otherwise(world)
     await forgotten(owner)
     world.clock.now = JUNE + GRACE + late_by
     async with world.sessions.begin() as db:
@@ -81,6 +84,59 @@ async def test_months_closed_late_have_the_numbers_bounds_and_bytes_that_they_wo
     await world.close()
     assert await files(world) == in_time
     assert await events(world) == told
+
+
+async def called_otherwise(world: World) -> None:
+    """After the last month: one key is renamed twice, one has another reference, one another code; so are partners."""
+    async with world.sessions.begin() as db:
+        vendor = Principal(VENDOR_ID, VENDOR_ID, PartnerKind.VENDOR, at=world.clock())
+        msp = await db.get_one(partners.Msp, world.msp.id)
+        distributor = await db.get_one(partners.Distributor, world.distributor.id)
+        await partners.change_msp(db, vendor, msp, {"name": "Adriatica Group", "language": "en"}, world.clock())
+        await partners.change_distributor(db, vendor, distributor, {"name": "Sud", "language": "en"}, world.clock())
+        for number in range(3):
+            key = (await db.scalars(select(Key).where(Key.name == f"site {number + 2}").with_for_update())).one()
+            if number == 0:
+                await keys.rename(db, key, name="Renamed", reference=None, now=world.clock())
+                await keys.rename(db, key, name="Renamed again", reference="R-1", now=world.clock())
+            elif number == 1:
+                await keys.rename(db, key, name=key.name, reference="R-2", now=world.clock())
+            else:
+                keys.rotate(db, world.desk.vault, key, replaces=key.code_masked[-5:], actor="test", now=world.clock())
+
+
+async def test_a_report_has_the_names_of_its_period_s_end_and_the_next_one_those_of_since(world: World) -> None:
+    """At the very end of the period it is the next one's name, as a change is the next one's."""
+    machine, other = await world.running((3, 0, 0), "Hotel Adria"), await world.running((2, 0, 0), "Studio")
+    for at, name in ((APRIL - HOUR, "Hotel Bellevue"), (APRIL, "Hotel Centrale"), (APRIL + HOUR, "Hotel Diana")):
+        world.clock.now = at
+        async with world.sessions.begin() as db:
+            key = await keys.of_site_for_update(db, machine.site_id)
+            await keys.rename(db, key, name=name, reference=name[6:], now=at)
+    await world.beat(machine, (3, 0, 0))
+    await world.beat(other, (2, 0, 0))
+    march, april = await close_one(world, APRIL), await close_one(world, MAY)
+    found = [[(line["site"], line["reference"]) for line in document["lines"]] for document in (march, april)]
+    assert found == [[("Hotel Bellevue", "Bellevue"), ("Studio", None)], [("Hotel Diana", "Diana"), ("Studio", None)]]
+
+
+async def test_a_site_that_moves_to_where_its_name_is_taken_has_its_old_name_in_the_giver_s_last_report(
+    world: World,
+) -> None:
+    other = await world.another_msp("Baltica")
+    machine, _ = await world.running((3, 0, 0), "Sede"), await world.running((1, 0, 0), "Sede", other)
+    async with world.sessions.begin() as db:
+        move = await sites.moves.offer(db, machine.site_id, other.id, actor="test", now=world.clock())
+        await sites.moves.accept(db, move, actor="test", now=world.clock())
+    world.clock.now = APRIL + HOUR
+    async with world.sessions.begin() as db:
+        assert await sites.moves.do_next(db, world.clock())
+    await world.beat(machine, (3, 0, 0))
+    found = [
+        {(one["msp"], line["site"]) for one in await close_month(world, end) for line in one["lines"]}
+        for end in (APRIL, MAY)
+    ]
+    assert found == [{("Adriatica IT", "Sede"), ("Baltica", "Sede")}, {("Baltica", "Sede"), ("Baltica", "Sede (2)")}]
 
 
 async def events(world: World) -> list[tuple[str, datetime]]:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -15,9 +16,11 @@ from report_worker import jobs
 from report_worker.jobs import Tools
 from services import partners, reports
 from services.delivery import Event
+from services.partners import PartnerKind, Principal
 from services.reports.tables import Charge, ClosedPeriod, Report, ReportAlarm, ReportFile, ReportLine
 from services.usage.tables import ContactGap
 from tests.support.clock import START
+from tests.support.locks import somebody_waits_for_a_lock
 from tests.support.machine import Machine, change
 from tests.support.world import World
 
@@ -203,11 +206,45 @@ async def test_a_difference_between_the_two_counts_holds_that_report_alone_and_r
     [difference] = alarm.difference.values()
     assert (difference["server"][0][0], difference["server"][1][0]) == (99, 3)
     assert "report.held" in kinds
+    [read] = await followed(world, None)
     async with world.sessions.begin() as db:
         assert await reports.take_again(db, held.id)
     await world.close()
     held, _ = sorted(await world.reports(), key=lambda report: report.msp_name)
     assert (held.number, held.issued_at) == ("2026-00002", CUT_OFF)
+    # It was announced before the other one and is dated as it is; who has read on finds it all the same.
+    assert await followed(world, read) == [held.id]
+
+
+async def followed(world: World, after: UUID | None) -> list[UUID]:
+    """The next page of issued reports, as a distributor's program reads on."""
+    async with world.sessions() as db:
+        reader = Principal(world.distributor.id, world.distributor.id, kind=PartnerKind.DISTRIBUTOR)
+        return [one.report_id for one in await reports.issued(db, reader, after=after, limit=10)]
+
+
+async def test_a_report_that_is_committed_after_another_comes_after_it_for_whoever_reads_on(world: World) -> None:
+    await world.key("theirs", await world.another_msp("Baltica"))
+    await world.key("ours")
+    async with world.sessions.begin() as db:
+        assert await reports.close(db, world.distributor.id, CUT_OFF)
+    for _ in range(2):
+        async with world.sessions.begin() as db:
+            await reports.write_next(db, world.distributor.id)
+    first, second = [report.id for report in await world.reports()]
+
+    async def issue(report_id: UUID) -> None:
+        async with world.sessions.begin() as db:
+            await reports.issue(db, report_id, {})
+
+    async with world.sessions.begin() as slow:
+        await reports.issue(slow, second, {})
+        quick = asyncio.create_task(issue(first))
+        await somebody_waits_for_a_lock(world.sessions)
+        assert await followed(world, None) == []
+    await quick
+    assert await followed(world, None) == [second, first]
+    assert await followed(world, second) == [first]
 
 
 async def test_the_lines_of_a_report_that_is_not_held_cannot_be_taken_away(world: World) -> None:

@@ -208,7 +208,7 @@ def test_a_correction_is_a_line_of_the_csv_with_its_signed_quantities() -> None:
 
 def test_the_workbook_has_typed_cells_a_frozen_header_and_a_chart_of_daily_peaks() -> None:
     book = sheets(whole())
-    assert book.sheetnames == ["Riepilogo", "Per sito", "Picchi giornalieri", "Correzioni di periodi precedenti"[:31]]
+    assert book.sheetnames == ["Riepilogo", "Per sito", "Picchi giornalieri", "Correzioni"]
     lines = book["Per sito"]
     assert (lines["E2"].value, lines["I2"].value, lines["J2"].value) == (
         1,
@@ -222,6 +222,17 @@ def test_the_workbook_has_typed_cells_a_frozen_header_and_a_chart_of_daily_peaks
         10,
         1,
     )
+
+
+def test_long_texts_of_a_workbook_are_wrapped_in_rows_high_enough_and_gaps_are_by_the_wall_clock() -> None:
+    lines = sheets(
+        write(compose(HEADING, [counted(name="Studio Legale Associato Bassi, Verdi & Partners"), counted()]))
+    )
+    sheet = lines["Per sito"]
+    assert sheet["A2"].alignment.wrap_text
+    assert (sheet.row_dimensions[2].height, sheet.row_dimensions[3].height) == (30, None)
+    assert sheet["X2"].value == "2026-03-01 01:00 – 2026-03-02 01:00"
+    assert (sheet.page_setup.fitToWidth, sheet.print_title_cols) == (2, "$A:$A")
 
 
 @pytest.mark.parametrize("text", ["=1+1", "http://example.com", "-1", "1.5", "@SUM(A1)"])
@@ -258,6 +269,10 @@ def test_a_page_shows_gaps_state_what_is_charged_where_it_differs_and_the_sum_of
     assert (unknown["notes"], unknown["peaks"][0]["value"]) == ("nessun dato", "–")
     [correction] = [card for card in page["cards"] if card["label"] == "Correzioni"]
     assert (correction["value"], correction["note"]) == ("-1", "in tutto: 14")
+    assert page["corrections_total"] == ["Totale", "", "", "", "+1", "-2", "0", "-1", ""]
+    assert page["corrections"][0][1] == "febbraio 2026"
+    # Nine agents at the highest of each of two sites: the chart's lines are round numbers up to at least that.
+    assert [label for _, label in page["chart"]["grid"]] == ["0", "5", "10", "15", "20"]
     assert sum(note.startswith("«nessun dato»") for note in page["notes"]) == 1
 
 

@@ -17,6 +17,7 @@ from tests.support.world import World
 MARCH = datetime(2026, 2, 28, 23, tzinfo=UTC)
 APRIL = datetime(2026, 3, 31, 22, tzinfo=UTC)
 MAY = datetime(2026, 4, 30, 22, tzinfo=UTC)
+JUNE = datetime(2026, 5, 31, 22, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
@@ -69,6 +70,36 @@ async def test_implausible_figures_are_marked_in_the_months_in_which_they_were_s
     assert [(line["flags"], line["server"]["peak"]) for line in april.values()] == [(["implausible"], 2)]
 
 
+async def test_a_flag_that_nobody_took_down_is_no_mark_of_a_month_in_which_nothing_was_seen(world: World) -> None:
+    """Seen in March and again in May; May's sightings make no difference to an April that is closed after them."""
+    machine = await world.running((2, 0, 0))
+    for at in (world.clock(), world.clock() + HOUR, MAY + 2 * HOUR, MAY + 90 * HOUR):
+        world.clock.now = at
+        async with world.sessions.begin() as db:
+            await raise_flag(db, machine.site_id, "implausible", "inventory of 12 agents", at)
+        await world.beat(machine, (2, 0, 0))
+    months = [await closed(world, end) for end in (APRIL, MAY, JUNE, JUNE + 30 * 24 * HOUR)]
+    assert ["implausible" in line["flags"] for month in months for line in month.values()] == [True, False, True, False]
+
+
+async def test_a_clone_is_marked_as_long_as_both_machines_are_heard(world: World) -> None:
+    twin = await world.running((3, 0, 0))
+    other = twin.image()
+    world.clock.advance(hours=1)
+    await world.beat(twin, (3, 0, 0))
+    await world.beat(other, (3, 0, 0), resume=True)
+    for at, machines in (
+        (world.clock() + HOUR, (twin, other)), (APRIL + HOUR, (twin, other)), (MAY - HOUR, (twin, other)),
+        (MAY + 90 * HOUR, (other,)), (JUNE + 90 * HOUR, (other,)),
+    ):  # fmt: skip
+        world.clock.now = at
+        for machine in machines:
+            await world.beat(machine, (3, 0, 0))
+    months = [await closed(world, end) for end in (APRIL, MAY, JUNE, JUNE + 30 * 24 * HOUR)]
+    marked = ["clone_suspected" in line["flags"] for month in months for line in month.values()]
+    assert marked == [True, True, False, False]
+
+
 @pytest.mark.parametrize("moved_before_the_close", [False, True])
 async def test_a_site_that_moves_is_marked_in_the_last_month_of_the_giver_and_the_first_of_the_receiver(
     world: World, moved_before_the_close: bool
@@ -85,7 +116,7 @@ async def test_a_site_that_moves_is_marked_in_the_last_month_of_the_giver_and_th
     march, april = await closed(world, APRIL), await closed(world, MAY)
     assert {name: line["flags"] for (name, _), line in march.items()} == {"Adriatica IT": ["new", "moved"]}
     assert {name: line["flags"] for (name, _), line in april.items()} == {"Baltica": ["moved"]}
-    may = await closed(world, datetime(2026, 5, 31, 22, tzinfo=UTC))
+    may = await closed(world, JUNE)
     assert {name: line["flags"] for (name, _), line in may.items()} == {"Baltica": ["no_data"]}
 
 
@@ -123,5 +154,5 @@ async def test_a_revoked_key_stays_while_its_lease_lasts_since_what_it_used_unti
     await world.beat(machine, (4, 0, 0))
     async with world.sessions.begin() as db:
         await orders.revoke(db, machine.site_id, reason="contract ended", actor="test", now=world.clock())
-    months = [await closed(world, end) for end in (APRIL, MAY, datetime(2026, 5, 31, 22, tzinfo=UTC))]
+    months = [await closed(world, end) for end in (APRIL, MAY, JUNE)]
     assert [[line["flags"] for line in month.values()] for month in months] == [[["new"]], [["no_data"]], []]

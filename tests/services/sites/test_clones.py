@@ -6,13 +6,15 @@ import pytest
 from sqlalchemy import select
 
 from services import sites
+from services.delivery import Letter
 from services.errors import Absent
-from services.partners import PartnerKind, Principal, Right, WrongPartner
-from services.sites import Answer, LineBroken
+from services.partners import Msp, PartnerKind, Principal, Right, WrongPartner
+from services.sites import Answer, LineBroken, letters
 from services.sites.addresses import KEPT
 from services.sites.tables import Installation, LineSighting, SiteFlag
 from services.usage import Line
 from tests.support.machine import Body, Machine
+from tests.support.mail import Mailbox, deliver_letters
 from tests.support.world import World
 
 
@@ -142,10 +144,21 @@ async def test_addresses_of_machines_are_kept_for_twelve_months_and_no_longer(wo
             hostname="backup01",
             now=world.clock(),
         )
+    async with world.sessions.begin() as db:
+        (await db.get_one(Msp, world.msp.id)).technical_email = "t@example.org"
+        shown = {"machines": "backup01 at 192.0.2.7; backup01 at 192.0.2.8"}
+        await letters.tell(db, letters.CLONE, await world.key_of(machine), shown, world.clock())
+    begun = world.clock.now
+    world.clock.advance(minutes=15)
+    await deliver_letters(world, Mailbox())
+    world.clock.now = begun
     for length, kept in ((KEPT - timedelta(seconds=1), True), (timedelta(seconds=1), False)):
         world.clock.now += length
         async with world.sessions.begin() as db:
             await sites.addresses.erase_old(db, world.clock())
         async with world.sessions() as db:
             found = [*await db.scalars(select(Installation.address)), *await db.scalars(select(LineSighting.address))]
+            [letter] = await db.scalars(select(Letter))
         assert found == (["192.0.2.7", "192.0.2.8"] if kept else [None, None])
+        assert ("192.0.2.8" in str(letter.values)) is kept
+        assert letter.sent_at is not None

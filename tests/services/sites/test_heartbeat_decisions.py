@@ -147,6 +147,11 @@ def test_deployed_must_be_the_count_of_the_last_change(entries: list[Entry]) -> 
     assert outcome.pointer == "/deployed"
 
 
+def test_active_is_compared_with_nothing() -> None:
+    outcome = accepted(decide(beat(change(96, HAS, 5), deployed=HAS, active=Counts(9, 9, 9)), ECHO, HEAD, NOW))
+    assert [one.entry.active for one in outcome.new] == [None]
+
+
 def test_while_more_waits_deployed_is_not_compared_and_usage_is_known_up_to_the_last_change() -> None:
     outcome = accepted(decide(beat(change(96, HAS, 5), deployed=Counts(9, 9, 9), more=True), ECHO, HEAD, NOW))
     assert outcome.head.known_until_at == NOW - 5 * MINUTE

@@ -210,6 +210,30 @@ async def test_a_seat_that_is_ended_counts_no_more_and_a_rejected_one_never_did(
     assert (await peaks_twice(world, machine))["server_plus"] == 2
 
 
+async def test_a_silent_standalone_s_seat_ends_at_its_last_contact_and_is_taken_again_when_it_is_heard(
+    world: World,
+) -> None:
+    machine = await world.running((1, 0, 0))
+    one = await standalone(world, machine, (0, 0, 2))
+    for _ in range(24):  # into the next month
+        await world.pass_time(days=1)
+        await world.beat(machine, (1, 0, 0))
+        while not (await world.sweep()).idle:
+            pass
+    [seat] = await seats_of(world, machine)
+    assert (seat.end_reason, (await world.key_of(machine)).state) == ("seat_silent", KeyState.ACTIVE)
+    assert (await peaks_twice(world, machine))["server_plus"] == 0  # it counted until its last contact, and no longer
+    assert (await world.beat(one, (0, 0, 2))).state is KeyState.ACTIVE
+    assert (await peaks_twice(world, machine))["server_plus"] == 2
+    assert (await events(world, machine))[-2:] == ["seat_silent", "seat_taken"]
+
+
+async def seats_of(world: World, machine: Machine) -> list[sites.Seat]:
+    key = await world.key_of(machine)
+    async with world.sessions() as db:
+        return await sites.seats_of(db, key)
+
+
 # --- clones and restores ----------------------------------------------------------------------------------------
 
 

@@ -6,9 +6,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
-from services import partners, sites
+from services import keys, partners, sites
+from services.delivery import Event
 from services.errors import Invalid
-from services.partners import PROGRAMME_ID, VENDOR_ID, Bound, Level, PartnerKind, Principal, Right, Trial
+from services.partners import PROGRAMME_ID, VENDOR_ID, AuditEntry, Bound, Level, PartnerKind, Principal, Right, Trial
 from services.sites import Effect
 from services.sites.tables import SilenceTimer
 from services.usage import Line
@@ -119,6 +120,7 @@ async def test_what_was_set_outside_new_bounds_comes_to_the_nearer_one(world: Wo
     await change(world, "key", key.id, disable_after_seconds=80 * DAY)
     await change(world, "distributor", world.distributor.id, disable_after_seconds=2 * DAY)
     bound = Bound(3 * DAY, 10 * DAY)
+    world.clock.advance(minutes=1)
     async with world.sessions.begin() as db:
         await sites.change_bounds(db, vendor(world), {"disable_after_seconds": bound}, world.clock())
     async with world.sessions.begin() as db:
@@ -128,6 +130,23 @@ async def test_what_was_set_outside_new_bounds_comes_to_the_nearer_one(world: Wo
         of_programme = await sites.policy_view(db, vendor(world), "programme", PROGRAMME_ID, now)
     days = [one.in_force.disable_after_seconds / DAY for one in (of_key, of_distributor, of_programme)]
     assert days == [10, 3, 10]
+    async with world.sessions() as db:
+        *_, line = await keys.timeline(db, await world.key_of(machine))
+        assert (line.event, line.reason) == (
+            "policy_changed",
+            f"disable_after_seconds: {80 * DAY} to {10 * DAY}, as the bounds are now",
+        )
+        told = await db.execute(select(Event.partner_id, Event.kind).where(Event.kind.endswith("policy_changed")))
+        assert told.all()[-1] == (world.msp.id, "key.policy_changed")
+        told = await db.execute(select(Event.partner_id).where(Event.kind == "policy.changed").order_by(Event.id))
+        assert list(told)[-1] == (world.distributor.id,)
+        note = select(AuditEntry).where(AuditEntry.action == "policy.changed").order_by(AuditEntry.id.desc()).limit(1)
+        noted = (await db.scalars(note)).one()
+        assert (noted.distributor_id, noted.before, noted.after) == (
+            world.distributor.id,
+            {"disable_after_seconds": 2 * DAY},
+            {"disable_after_seconds": 3 * DAY},
+        )
     await spread(world)
     async with world.sessions() as db:
         assert await db.scalar(select(Line.disable_after_seconds)) == 10 * DAY
