@@ -50,7 +50,7 @@ async def test_a_month_from_the_first_key_to_the_downloaded_report(ground: Groun
 
 async def test_an_open_stream_does_not_hold_up_the_end_of_its_process(ground: Ground, world: World) -> None:
     secret = await secret_of(world, await person(world, PartnerKind.MSP, world.msp.id))
-    running = start_stack(ground)
+    running = start_stack(ground, simulated_from=START)
     stack = await asyncio.to_thread(running.__enter__)
     try:
         async with httpx.AsyncClient(base_url=stack.url, cookies={COOKIE: secret}) as http:
