@@ -90,8 +90,8 @@ async def test_without_a_stream_the_page_asks_by_itself(world: World, open_windo
 
 async def test_an_open_page_does_not_keep_its_session_alive_and_ends_with_it(world: World, open_window: Opened) -> None:
     window = await open_window(await maria(world))
-    await window.open("/")
-    await listening(window.page)
+    async with window.page.expect_request_finished(lambda one: one.resource_type == "fetch"):
+        await window.open("/")  # and it has read itself once more, as it does when its stream opens
     async with world.sessions.begin() as db:
         await db.execute(update(UserSession).values(ended_at=world.clock()))
     await world.key("Studio Bassi")  # something changes, and the stream looks who is there
