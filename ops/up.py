@@ -4,7 +4,7 @@ import asyncio
 import signal
 import socket
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from ops.sample import Sample, make_sample
 from ops.sample.people import PEOPLE
 from ops.stack import Stack, start_stack
 
-_CODES_SHOWN = 6
+_CODES_SHOWN = 4
 
 
 def serve(port: int) -> None:
@@ -57,18 +57,16 @@ def _greet(console: Console, url: str, sample: Sample) -> None:
     for person in PEOPLE:
         people.add_row(person.email, person.partner, person.role)
     console.print(people)
-    console.print(
-        _FACTOR.format(codes=_lines(staff.recovery_codes[:_CODES_SHOWN]), secret=staff.totp_secret), soft_wrap=True
-    )
+    console.print(_FACTOR.format(codes=_lines(staff.recovery_codes), secret=staff.totp_secret), soft_wrap=True)
     console.print(_PROGRAMS.format(url=url, token=sample.token, code=sample.code), soft_wrap=True)
 
 
-def _lines(codes: Sequence[str]) -> str:
-    return "\n".join(f"  {code}" for code in codes)
+def _lines(codes: Mapping[str, list[str]]) -> str:
+    return "\n".join(f"  {email:<22} {' '.join(own[:_CODES_SHOWN])}" for email, own in codes.items())
 
 
 _FACTOR = """
-The Partner Team's people give a second factor too: one of these codes, each once,
+The Partner Team's people give a second factor too: one of their own codes, each once,
 {codes}
 or what an authenticator shows for the secret {secret}
 """

@@ -57,7 +57,7 @@ class Staff:
     principals: Mapping[str, Principal]
     password: str
     totp_secret: str
-    recovery_codes: list[str]
+    recovery_codes: Mapping[str, list[str]]  # by e-mail address
 
     def of(self, partner: str) -> Principal:
         """Give the admin of a partner."""
@@ -90,7 +90,7 @@ async def add_staff(db: AsyncSession, vault: Vault, made: Mapping[str, Partner],
     password = f"tide-{secrets.token_hex(5)}"
     hashed = await partners.hash_password(password)
     principals = {}
-    secret, codes = pyotp.random_base32(), []
+    secret, codes = pyotp.random_base32(), {}
     for person in PEOPLE:
         partner = made[person.partner]
         user = await partners.add_user(
@@ -105,7 +105,7 @@ async def add_staff(db: AsyncSession, vault: Vault, made: Mapping[str, Partner],
         )
         principal = principals[person.email] = _principal(partner, user, now)
         if partner.kind is PartnerKind.VENDOR:
-            codes = await _enrol(db, vault, principal, user, secret, now)
+            codes[person.email] = await _enrol(db, vault, principal, user, secret, now)
     return Staff(made, principals, password, secret, codes)
 
 
