@@ -17,6 +17,12 @@ from tests.support.world import World
 MAY = datetime(2026, 5, 2, tzinfo=UTC)
 
 
+@pytest.fixture(autouse=True)
+async def clean_queues(settings: Settings) -> None:
+    """A worker of another test's stack may have left a job behind."""
+    await empty(settings)
+
+
 def worker(world: World, settings: Settings, queue: Queue, *, burst: bool = True) -> Worker:
     return make_worker(queue, settings, Tools(world.sessions, world.clock), poll_seconds=0.01, burst=burst)
 
