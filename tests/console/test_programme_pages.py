@@ -50,6 +50,17 @@ async def registered(world: World, client: httpx.AsyncClient, company: str = "Br
         return ids.show("registration", row.id)
 
 
+async def hold_a_sweep(world: World) -> None:
+    """Eleven sites that would all be disabled at once."""
+    for number in range(11):
+        await world.running((1, 0, 0), f"Site {number}")
+    await world.pass_time(days=13)
+    await world.sweep()
+    await world.pass_time(days=1, hours=1)
+    while not (await world.sweep()).held:
+        pass
+
+
 async def test_a_registration_accepts_the_versions_in_force_and_nothing_else_opens_it(
     world: World, client: httpx.AsyncClient
 ) -> None:
@@ -186,13 +197,7 @@ async def test_a_document_is_published_once_in_both_languages(as_somebody: Someb
 
 
 async def test_the_vendor_lets_a_held_sweep_go_on(world: World, as_somebody: Somebody) -> None:
-    for number in range(11):
-        await world.running((1, 0, 0), f"Site {number}")
-    await world.pass_time(days=13)
-    await world.sweep()
-    await world.pass_time(days=1, hours=1)
-    while not (await world.sweep()).held:
-        pass
+    await hold_a_sweep(world)
     pages = await as_somebody(PartnerKind.VENDOR)
     page = await pages.get("/held")
     assert "Adriatica IT" in text_of(page)

@@ -8,6 +8,7 @@ from license_api.console.language import translations
 from services.partners import VENDOR_ID, PartnerKind
 from tests.console.conftest import Opened
 from tests.console.test_first_page import morning
+from tests.console.test_programme_pages import hold_a_sweep
 from tests.support.browser import LOOKS, Look
 from tests.support.machine import Machine
 from tests.support.people import person
@@ -68,13 +69,7 @@ async def test_a_technician_adds_a_customer(world: World, open_window: Opened, l
 async def test_the_partner_team_tries_a_policy_lets_a_sweep_go_on_and_publishes(
     world: World, open_window: Opened, look: Look
 ) -> None:
-    for number in range(11):
-        await world.running((1, 0, 0), f"Site {number}")
-    await world.pass_time(days=13)
-    await world.sweep()
-    await world.pass_time(days=1, hours=1)
-    while not (await world.sweep()).held:
-        pass
+    await hold_a_sweep(world)
     say = translations(look.language).gettext
     window = await open_window(await person(world, PartnerKind.VENDOR, VENDOR_ID), **look._asdict())
     page = window.page
