@@ -121,10 +121,9 @@ class Model:
         elif heads[line].sequence >= body["sequence"]:
             if not resumes:
                 return None
-            # Not what the disk holds: a service that was restored may have given the number to another entry since.
-            given = {n: servers for of, at, n, servers in self.ledger if (of, at) == (installation, line)}
-            line, through = max(heads) + 1, disk.machine.through
-            heads[line] = Head(body["sequence"] - 1, None, through, given.get(through, disk.count))
+            through, count = disk.machine.through, self.count_at(disk)
+            line = max(heads) + 1
+            heads[line] = Head(body["sequence"] - 1, None, through, count)
         head, servers = heads[line], body["deployed"]["server"]
         head.sequence, head.nonce = said(body)
         head.resumed = body["nonce"] if resumes else head.resumed
@@ -132,6 +131,17 @@ class Model:
             head.through, head.count = head.through + 1, servers
             self.ledger.add((installation, line, head.through, servers))
         return head
+
+    def count_at(self, disk: Disk) -> int | None:
+        """Say what the service has of the number that a disk holds.
+
+        One that was restored since may have given the number to another entry, or not have come to it.
+        """
+        installation, through = disk.machine.installation_id, disk.machine.through
+        if through > self.heads[installation][disk.line].through:
+            return None
+        given = (entry[3] for entry in self.ledger if entry[:3] == (installation, disk.line, through))
+        return next(given, disk.count)
 
     def line_of(self, installation: UUID, head: Head) -> int:
         return next(line for line, one in self.heads[installation].items() if one is head)
