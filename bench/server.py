@@ -4,7 +4,6 @@
 validates the same body and does nothing. `/bench/textbook`: the textbook way, see `bench.textbook`.
 """
 
-import gc
 from typing import Any
 
 import uvicorn
@@ -50,7 +49,6 @@ def make(api: FastAPI, settings: Settings) -> Any:
 if __name__ == "__main__":
     settings = Settings.load()
     app = create_app(settings)
-    gc.freeze()
     uvicorn.run(
         make(app, settings),
         http=heartbeat_door.before(app),

@@ -1,6 +1,7 @@
 """The app: what it is made of, made at its start and ended with it."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -65,6 +66,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         app.state.live = console.Live()
         try:
             app.state.service = made = await _make_service(settings, clock, make_sessions(engine), idle)
+            gc.freeze()  # what is made once is never garbage: looking through it for some would hold up heartbeats
             pulse = asyncio.create_task(_keep_pulse(made))
             yield
             pulse.cancel()

@@ -1,6 +1,7 @@
 """Shared commits: heartbeats that arrive together are stored in one transaction, and answered after it.
 
-The first of a quiet period waits for nobody; while a commit is under way the next batch gathers. A batch holds one
+The first of a quiet period waits for nobody; while a commit is under way the next batch gathers. A batch takes half of
+those who wait, so that PostgreSQL commits the one half while this process answers and reads the other; it holds one
 heartbeat an installation at most. Two lanes, each with a connection of its own: the idle lane, where one statement
 does a whole batch, and the general lane for everything else, so that a slow case holds up no idle site.
 
@@ -28,6 +29,7 @@ from services.errors import Refusal, Unavailable
 from services.sites import Answer, Desk, Echo, Heartbeat, Idle
 
 _BATCH_MAX = 128
+_HALVED_FROM = 32  # fewer are not worth a commit of their own
 # Some seconds of work at full speed: 10,000 sites that come back within one second, even after long, find room.
 _IDLE_MAX = 16_384
 _GENERAL_MAX = 16_384
@@ -91,7 +93,8 @@ class Lane:
     def _next_batch(self) -> list[Waiting]:
         batch: dict[int, Waiting] = {}
         later: list[Waiting] = []
-        while self._queue and len(batch) < _BATCH_MAX:
+        most = min(_BATCH_MAX, max(_HALVED_FROM, len(self._queue) // 2))
+        while self._queue and len(batch) < most:
             waiting = self._queue.popleft()
             if waiting.installation in batch:
                 later.append(waiting)

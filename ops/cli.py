@@ -1,7 +1,6 @@
 """The `tidemark` command."""
 
 import asyncio
-import gc
 import importlib
 import re
 import sys
@@ -68,7 +67,6 @@ def api(clock: _ClockFile = None) -> None:
     """Serve the License API."""
     settings = _ready_settings()
     made = create_app(settings, _clock(clock))
-    gc.freeze()  # what is made once is never garbage: looking through it for some would hold up heartbeats
     uvicorn.run(
         made,
         http=heartbeat_door.before(made),

@@ -1,6 +1,6 @@
 """The kinds of field that several messages share. Every text refuses control characters, which PostgreSQL does too."""
 
-import base64
+from binascii import a2b_base64
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -22,6 +22,7 @@ from services.delivery import KINDS, EventKind
 COUNT_MAX = 1_000_000
 NUMBER_MAX = 2**53 - 1
 _YEARS = range(2000, 2200)
+_FROM_URL = bytes.maketrans(b"-_", b"+/")
 PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 
 
@@ -54,7 +55,7 @@ def _check_uuid(value: Any) -> Any:
 
 def decode(text: str) -> bytes:
     """Read base64url without padding."""
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    return a2b_base64(text.encode().translate(_FROM_URL) + b"==")
 
 
 def _show_instant(value: datetime) -> str:

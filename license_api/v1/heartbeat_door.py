@@ -61,9 +61,14 @@ class _Connection(HttpToolsProtocol):
         super().shutdown()
         self._api.state.live.end()
 
+    def on_message_begin(self) -> None:
+        # The scope is for the app, and made when a request turns out to be for it.
+        self.url, self.headers, self.expect_100_continue = b"", [], False
+
     def on_headers_complete(self) -> None:
         self._credential = self._credential_at_the_door()
         if self._credential is None:
+            self._make_scope()
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -79,14 +84,22 @@ class _Connection(HttpToolsProtocol):
         credential, body = self._credential, self._body
         self._credential, self._body = None, b""
         service: Service = self._api.state.service
-        beat = _heartbeat(body, credential, partial(_address, self.scope, service))
+        caller = {"type": "http", "client": self.client, "headers": self.headers}
+        beat = _heartbeat(body, credential, partial(_address, caller, service))
         if beat is None:
             self._hand_on(body)
             return
         self.cycle = exchange = _Exchange(self)  # type: ignore[assignment]
         service.heartbeats.take(beat, exchange.settle)
 
+    def _make_scope(self) -> None:
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.headers += headers
+
     def _hand_on(self, body: bytes) -> None:
+        self._make_scope()
         super().on_headers_complete()
         super().on_body(body)
         super().on_message_complete()
@@ -151,8 +164,8 @@ def _heartbeat(body: bytes, credential: str, address: Callable[[], str | None]) 
         return None
 
 
-def _address(scope: Any, service: Service) -> str | None:
-    return client_address(HTTPConnection(scope), service.trusted_proxies)
+def _address(caller: Any, service: Service) -> str | None:
+    return client_address(HTTPConnection(caller), service.trusted_proxies)
 
 
 def _response(outcome: Outcome, common: bytes) -> bytes:

@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from license_api.deps import Service
 from license_api.idle_connection import IdleConnection
-from license_api.shared_commits import SharedCommits
+from license_api.shared_commits import Lane, SharedCommits, Waiting
+from services.clock import system_clock
 from services.errors import Unauthenticated, Unavailable
 from services.sites import Answer, Echo, LineBroken
 from services.usage import Counts, Line
@@ -36,6 +37,28 @@ async def test_two_of_one_installation_in_the_queue_are_taken_in_two_batches(
     async with asyncio.timeout(10):
         answers = await asyncio.gather(*(commits.take_in(beat) for beat in beats), return_exceptions=True)
     assert [type(answer) for answer in answers] == [Answer, Answer, LineBroken, LineBroken]
+
+
+async def test_a_batch_takes_half_of_those_who_wait_so_that_the_other_half_is_read_meanwhile() -> None:
+    sizes: list[int] = []
+    waiting = [
+        Waiting(beat, None, lambda _outcome: None)
+        for machine in (Machine("", site_id=uuid4()) for _ in range(600))
+        for beat in [machine.heartbeat(machine.body(system_clock(), (1, 0, 0)))]
+    ]
+
+    async def commit(batch: list[Waiting]) -> None:
+        sizes.append(len(batch))
+        if len(sizes) == 1:
+            for one in waiting[1:]:
+                lane.add(one)
+
+    lane = Lane(1_000, commit)
+    lane.add(waiting[0])
+    async with asyncio.timeout(10):
+        while len(lane):
+            await asyncio.sleep(0)
+    assert sizes == [1, 128, 128, 128, 107, 54, 32, 22]
 
 
 async def test_one_that_a_statement_cannot_store_fails_alone(commits: SharedCommits, world: World) -> None:
