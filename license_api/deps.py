@@ -1,4 +1,7 @@
-"""What routes are handed: the transaction of the request, the instant, and who calls."""
+"""What routes are handed: the transaction of the request, the instant, and who calls.
+
+All are `async`, also what waits for nothing: FastAPI sends every other function to a thread and back.
+"""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -46,7 +49,7 @@ class Service:
     public_url: str = ""
 
 
-def service(request: Request) -> Service:
+async def service(request: Request) -> Service:
     """Give what the app made at its start."""
     made: Service = request.app.state.service
     return made
@@ -65,7 +68,7 @@ async def transaction(made: TheService) -> AsyncIterator[AsyncSession]:
 Db = Annotated[AsyncSession, Depends(transaction, scope="function")]
 
 
-def present(made: TheService) -> datetime:
+async def present(made: TheService) -> datetime:
     """Ask the time, once a request."""
     return made.clock()
 
@@ -73,7 +76,7 @@ def present(made: TheService) -> datetime:
 Now = Annotated[datetime, Depends(present)]
 
 
-def origin(request: Request, made: TheService) -> Origin:
+async def origin(request: Request, made: TheService) -> Origin:
     """Tell where the request comes from."""
     return Origin(client_address(request, made.trusted_proxies), request_id_of(request.scope))
 
@@ -118,7 +121,7 @@ async def public(request: Request, made: TheService, come_from: From) -> None:
 Public = Depends(public)
 
 
-def site_bearer(given: Annotated[HTTPAuthorizationCredentials | None, Depends(_site_bearer)]) -> Bearer:
+async def site_bearer(given: Annotated[HTTPAuthorizationCredentials | None, Depends(_site_bearer)]) -> Bearer:
     """Tell which installation calls; whether its secret is right is found with its line."""
     if given is None:
         raise Unauthenticated

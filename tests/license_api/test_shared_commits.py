@@ -47,17 +47,20 @@ async def test_a_batch_takes_half_of_those_who_wait_so_that_the_other_half_is_re
         for beat in [machine.heartbeat(machine.body(system_clock(), (1, 0, 0)))]
     ]
 
+    done = asyncio.Event()
+
     async def commit(batch: list[Waiting]) -> None:
         sizes.append(len(batch))
         if len(sizes) == 1:
             for one in waiting[1:]:
                 lane.add(one)
+        elif not len(lane):
+            done.set()
 
     lane = Lane(1_000, commit)
     lane.add(waiting[0])
     async with asyncio.timeout(10):
-        while len(lane):
-            await asyncio.sleep(0)
+        await done.wait()
     assert sizes == [1, 128, 128, 128, 107, 54, 32, 22]
 
 
