@@ -69,7 +69,7 @@ def test_reports_that_were_written_before_covers_get_the_same_one(url: str) -> N
             "server": [3, None], "workstation": [None, None], "server_plus": [0, 4]}},
     ]  # fmt: skip
     beside = {"number": "2026-00001", "period": {"days": days}, "corrections": [], "totals": {"sites": 2}}
-    documents = {"full": {**beside, "lines": lines}, "empty": {**beside, "lines": []}}
+    documents: dict[str, Document] = {"full": {**beside, "lines": lines}, "empty": {**beside, "lines": []}}
     covers = asyncio.run(_covers(url, documents))
     assert covers == {name: cover_of(document) for name, document in documents.items()}
 
