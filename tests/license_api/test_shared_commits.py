@@ -1,6 +1,7 @@
 """Heartbeats that arrive together share a commit, and none of them suffers from another."""
 
 import asyncio
+from datetime import timedelta
 from uuid import uuid4
 
 import httpx
@@ -19,6 +20,7 @@ from services.sites import Answer, Echo, LineBroken
 from services.usage import Counts, Line
 from tests.support.locks import somebody_waits_for_a_lock
 from tests.support.machine import Machine
+from tests.support.month_end import APRIL
 from tests.support.world import World
 
 
@@ -62,6 +64,35 @@ async def test_a_batch_takes_half_of_those_who_wait_so_that_the_other_half_is_re
     async with asyncio.timeout(10):
         await done.wait()
     assert sizes == [1, 128, 128, 128, 107, 54, 32, 22]
+
+
+async def test_an_idle_heartbeat_after_the_turn_of_a_month_changes_four_columns_of_its_line_and_nothing_else(
+    commits: SharedCommits, world: World
+) -> None:
+    world.clock.now = APRIL - timedelta(minutes=16)
+    machine = await world.running((4, 9, 1))
+    for _ in range(2):
+        before = await _content(world)
+        now = world.clock.advance(minutes=15)
+        answer = await commits.take_in(machine.heartbeat(machine.body(now, (4, 9, 1))))
+        machine.learn(answer)
+        after = await _content(world)
+        changed = {(table, column) for (table, column), value in after.items() if value != before[table, column]}
+        assert changed == {("lines", name) for name in ("sequence", "nonce", "last_contact_at", "known_until_at")}
+    assert now - timedelta(minutes=15) < APRIL < now
+
+
+async def _content(world: World) -> dict[tuple[str, str], str]:
+    """What stands in each column of each table."""
+    async with world.sessions() as db:
+        columns = await db.execute(
+            text("select table_name, column_name from information_schema.columns where table_schema = 'public'")
+        )
+        found: dict[tuple[str, str], str] = {}
+        for table, column in columns.all():
+            told = text(f"select coalesce(string_agg({column}::text, '|' order by {column}::text), '') from {table}")
+            found[table, column] = (await db.scalars(told)).one()
+    return found
 
 
 async def test_one_that_a_statement_cannot_store_fails_alone(commits: SharedCommits, world: World) -> None:
