@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Numeric, Subquery, and_, case, cast, exists, false, func, or_, select
+from sqlalchemy import ColumnElement, Subquery, and_, case, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -115,10 +115,8 @@ async def compare(
 
 def _lines(opened: OpenedReport, before_id: UUID | None) -> Subquery:
     own, before = aliased(Charge), aliased(Charge)
-    known = cast(func.trunc(cast(ReportLine.covered_seconds * 10_000 / ReportLine.span_seconds, Numeric)), Numeric)
-    idle = [
-        case((active.is_not(None) & (peak > active), peak - active), else_=0) for peak, active in _PEAKS
-    ]  # fmt: skip
+    known = func.trunc(ReportLine.covered_seconds * 10_000 / ReportLine.span_seconds)
+    idle = [case((peak > active, peak - active), else_=0) for peak, active in _PEAKS]
     row = opened.row
     then = and_(before.site_id == ReportLine.site_id, before.report_id == before_id, before.origin == "report")
     return (
@@ -136,7 +134,7 @@ def _lines(opened: OpenedReport, before_id: UUID | None) -> Subquery:
             ReportLine.flags,
         )
         .join(own, and_(own.site_id == ReportLine.site_id, own.report_id == row.report_id, own.origin == "report"))
-        .outerjoin(before, then if before_id is not None else false())
+        .outerjoin(before, then)
         .where(
             ReportLine.distributor_id == row.distributor_id,
             ReportLine.starts_at == row.starts_at,
