@@ -1,7 +1,10 @@
 """Migrations: up, down and up again, equal to the models, and the schema of a fresh deployment."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import Column, Integer, Table, text
@@ -11,6 +14,7 @@ from sqlalchemy.pool import NullPool
 from ops import schema
 from ops.ground import Ground, lay_ground
 from services.db import Row
+from services.reports.document import Document, cover_of, write
 from services.settings import Settings
 
 
@@ -53,3 +57,47 @@ def test_a_model_that_no_migration_makes_is_noticed(url: str) -> None:
 
 def test_there_is_one_newest_revision() -> None:
     assert schema.head()
+
+
+def test_reports_that_were_written_before_covers_get_the_same_one(url: str) -> None:
+    schema.downgrade(url, "0341")
+    days = ["2026-03-01", "2026-03-02"]
+    lines = [
+        {"site_id": "site_1", "flags": ["new", "voided", "estimate"], "daily": {
+            "server": [1, None], "workstation": [None, None], "server_plus": [0, 2]}},
+        {"site_id": "site_2", "flags": ["new"], "daily": {
+            "server": [3, None], "workstation": [None, None], "server_plus": [0, 4]}},
+    ]  # fmt: skip
+    beside = {"number": "2026-00001", "period": {"days": days}, "corrections": [], "totals": {"sites": 2}}
+    documents: dict[str, Document] = {"full": {**beside, "lines": lines}, "empty": {**beside, "lines": []}}
+    covers = asyncio.run(_covers(url, documents))
+    assert covers == {name: cover_of(document) for name, document in documents.items()}
+
+
+async def _covers(url: str, documents: Mapping[str, Document]) -> dict[str, Any]:
+    """Put reports into a database of 0341, and give their covers as the upgrade makes them."""
+    engine = create_async_engine(url, poolclass=NullPool)
+    async with engine.begin() as connection:
+        distributor_id, at = uuid4(), datetime(2026, 3, 1, tzinfo=UTC)
+        period = {"d": distributor_id, "at": at, "until": at + timedelta(days=2)}
+        await connection.execute(
+            text("insert into distributors (id, name, zone, created_at) values (:d, 'D', 'UTC', :at)"), period
+        )
+        await connection.execute(
+            text("insert into closed_periods (distributor_id, starts_at, ends_at, month, zone, zone_data, cut_off_at) "
+                 "values (:d, :at, :until, '2026-03', 'UTC', 'x', :until)"), period,
+        )  # fmt: skip
+        for name, document in documents.items():
+            await connection.execute(
+                text("insert into reports (id, distributor_id, starts_at, msp_id, msp_name, document) "
+                     "values (gen_random_uuid(), :d, :at, gen_random_uuid(), :name, :document)"),
+                {**period, "name": name, "document": write(document)},
+            )  # fmt: skip
+    await asyncio.to_thread(schema.upgrade, url)
+    async with engine.begin() as connection:
+        rows = await connection.execute(text("select msp_name, cover from reports"))
+        found = {row.msp_name: row.cover for row in rows}
+        for table in ("reports", "closed_periods", "distributors"):
+            await connection.execute(text(f"delete from {table}"))
+    await engine.dispose()
+    return found

@@ -11,7 +11,6 @@ from license_api.console import once
 from license_api.console.disputes import Answer, Reason
 from license_api.console.flags import TYPES
 from license_api.console.language import N_
-from license_api.console.report_lines import line_in
 from license_api.console.route import PageRoute
 from license_api.console.visit import Signed, SignedIn
 from license_api.v1.fields import COUNT_MAX, Message
@@ -118,11 +117,10 @@ async def _on_line(
 async def _page(visit: Signed, template: str, report_id: str, site_id: str, *kinds: PartnerKind) -> Response:
     visit.require(Right.REPORTS_WRITE)
     visit.principal.one_of(*kinds)
-    found = await reports.shelf.opened(visit.db, visit.principal, named("report", report_id), visit.now)
-    row, facts = found.row, line_in(found.document, site_id)
-    later = await reports.shelf.later_of(
-        visit.db, visit.principal, named("site", site_id), row.distributor_id, row.starts_at
-    )
+    wanted, site = named("report", report_id), named("site", site_id)
+    row = (await reports.shelf.opened(visit.db, visit.principal, wanted, visit.now)).row
+    facts = await reports.shelf.line_as_issued(visit.db, visit.principal, wanted, site)
+    later = await reports.shelf.later_of(visit.db, visit.principal, site, row.distributor_id, row.starts_at)
     so_far = {
         name: facts["charged"][name] + sum(one.quantities[number] for one in later) for number, name in enumerate(TYPES)
     }

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from license_api.console.flags import TYPES
 from license_api.console.language import N_
-from license_api.console.report_lines import address_of_line, line_in
+from license_api.console.report_lines import address_of_line
 from license_api.console.route import PageRoute
 from license_api.console.visit import Signed, SignedIn
 from license_api.v1.fields import COUNT_MAX, Message, Name
@@ -137,10 +137,12 @@ async def _show(visit: Signed, dispute_id: UUID) -> Response:
 
 async def _claim_page(visit: Signed, report_id: str, site_id: str) -> Response:
     visit.principal.one_of(PartnerKind.MSP)
-    found = await reports.shelf.opened(visit.db, visit.principal, named("report", report_id), visit.now)
+    wanted = named("report", report_id)
+    row = (await reports.shelf.opened(visit.db, visit.principal, wanted, visit.now)).row
+    facts = await reports.shelf.line_as_issued(visit.db, visit.principal, wanted, named("site", site_id))
     return visit.page(
-        "disputes/claim.html", row=found.row, facts=line_in(found.document, site_id), types=TYPES,
-        report_id=report_id, site_id=site_id, until=found.row.issued_at + reports.DISPUTE_WITHIN,
+        "disputes/claim.html", row=row, facts=facts, types=TYPES,
+        report_id=report_id, site_id=site_id, until=row.issued_at + reports.DISPUTE_WITHIN,
     )  # fmt: skip
 
 

@@ -20,7 +20,6 @@ from license_api.console.route import PageRoute
 from license_api.console.visit import Signed, SignedIn
 from license_api.v1.pages import named
 from services import ids, reports
-from services.errors import Absent
 from services.partners import PartnerKind, Right
 from services.usage import zone_info
 
@@ -42,7 +41,7 @@ async def show_line(report_id: str, site_id: str, visit: SignedIn) -> Response:
     visit.require(Right.REPORTS_READ)
     wanted, site = named("report", report_id), named("site", site_id)
     found = await reports.shelf.opened(visit.db, visit.principal, wanted, visit.now)
-    row, facts = found.row, line_in(found.document, site_id)
+    row, facts = found.row, await reports.shelf.line_as_issued(visit.db, visit.principal, wanted, site)
     evidence = await reports.evidence_of(visit.db, visit.principal, wanted, site)
     before = await reports.shelf.month_before(visit.db, visit.principal, row.msp_id, row.starts_at, [site])
     cases = await reports.cases.dispute_cases(
@@ -54,16 +53,8 @@ async def show_line(report_id: str, site_id: str, visit: SignedIn) -> Response:
         case=next(iter(cases), None), may=_may(visit, row),
         dispute_within=reports.DISPUTE_WITHIN,
         before=next((sum(one.charged) for one in before), None),
-        **await explained(visit, site, facts, found.document, evidence, until=visit.now, later=later),
+        **await explained(visit, site, facts, found.cover, evidence, until=visit.now, later=later),
     )  # fmt: skip
-
-
-def line_in(document: Mapping[str, Any], site_id: str) -> Mapping[str, Any]:
-    """Give a line of a document; raises `Absent`."""
-    facts = next((line for line in document["lines"] if line["site_id"] == site_id), None)
-    if facts is None:
-        raise Absent
-    return dict(facts)
 
 
 async def explained(

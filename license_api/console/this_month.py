@@ -78,9 +78,10 @@ async def show_month(
 async def download_month(msp_id: str, visit: SignedIn) -> Response:
     """The provisional report, as the API gives it."""
     visit.require(Right.REPORTS_READ)
-    document = await reports.provisional(visit.db, visit.principal, named("msp", msp_id), visit.now)
-    name = f"deployed-agents-{document['period']['month']}-provisional.json"
-    return answers.download(visit, name, reports.write(document), "application/json")
+    written = await reports.provisional(visit.db, visit.principal, named("msp", msp_id), visit.now)
+    return answers.download(
+        visit, f"deployed-agents-{written.month}-provisional.json", written.document, "application/json"
+    )
 
 
 @router.get("/{msp_id}/lines/{site_id}")

@@ -47,8 +47,8 @@ class ReportPage(Said):
 async def get_provisional(caller: Caller, db: Db, now: Now) -> Response:
     """The same form as the issued report, without a number."""
     caller.require(Right.REPORTS_READ)
-    document = await reports.provisional(db, caller, caller.msp_id, now)
-    return Response(reports.write(document), media_type="application/json")
+    written = await reports.provisional(db, caller, caller.msp_id, now)
+    return Response(written.document, media_type="application/json")
 
 
 @router.get(
@@ -64,8 +64,8 @@ async def get_provisional(caller: Caller, db: Db, now: Now) -> Response:
 async def get_provisional_of(msp_id: str, caller: Caller, db: Db, now: Now) -> Response:
     """For the MSP, the distributor that it has now, and the vendor."""
     caller.require(Right.REPORTS_READ)
-    document = await reports.provisional(db, caller, named("msp", msp_id), now)
-    return Response(reports.write(document), media_type="application/json")
+    written = await reports.provisional(db, caller, named("msp", msp_id), now)
+    return Response(written.document, media_type="application/json")
 
 
 @router.get(

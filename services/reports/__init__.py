@@ -4,7 +4,7 @@ Promise: every period is closed exactly once, in order, from what had been recei
 a gap; the same facts give the same bytes, and issued bytes never change.
 """
 
-from services.reports import book, cases, shelf
+from services.reports import book, cases, comparison, shelf
 from services.reports.accounts import (
     AmountLine,
     AmountsNotShown,
@@ -80,7 +80,6 @@ from services.reports.schemas import SCHEMAS
 from services.reports.statement_forms import render_statement
 from services.reports.stating import Unfiled, file_statement, next_unfiled, settled, state, statement_files, unstated
 from services.reports.tables import Exclusion
-from services.reports.workbook import daily_sums
 from services.reports.writing import Written, write_next
 
 __all__ = [
@@ -125,9 +124,9 @@ __all__ = [
     "book",
     "cases",
     "close",
+    "comparison",
     "compose",
     "correct_price",
-    "daily_sums",
     "decide_dispute",
     "decide_void",
     "decisions",

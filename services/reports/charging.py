@@ -13,6 +13,8 @@ from services.usage import Maker, Recount, Three
 
 NoData = Literal["nothing", "last_known"]
 ZERO: Three = (0, 0, 0)
+DECIDED = ("estimate", "voided", "excused", "short_period")
+"""The flags of a line that come of what is charged; the others are measured."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """The lines of one report, counted the second way and charged: for the written report and the provisional one alike."""
 
+from asyncio import sleep
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,6 +16,7 @@ from services.reports.charging import Counted, Excluded, NoData, Receipts, charg
 from services.reports.tables import Exclusion
 from services.usage import SHORT_BELOW, Maker, Period, Span, day_starts, raw_sites, recount, whole_from
 
+_AT_ONCE = 25
 _RECEIPTS = """
 select e.site_id, e.installation_id, e.line, e.n, e.receipt
 from unnest(cast(:sites as uuid[]), cast(:installations as uuid[]), cast(:lines as smallint[]),
@@ -48,6 +50,8 @@ async def count_lines(
     days = day_starts(period)
     counted: dict[UUID, Counted] = {}
     async for site in raw_sites(db, msp_id, span, list(by_site)):
+        if len(counted) % _AT_ONCE == 0:
+            await sleep(0)  # whatever else the process has to do
         out = excluded.get(site.site_id, [])
         stretches = [(one.from_at, one.until_at) for one in out]
         # What is left between two zones' month ends when a site, or its MSP, comes over.

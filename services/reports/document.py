@@ -3,14 +3,16 @@
 The same facts give the same bytes, whenever and by whomever they are written. `report.schema.json` describes it.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from hashlib import sha256
 from typing import Any
+from uuid import UUID
 
 from services import ids
-from services.reports.charging import Correction, Counted, Receipts
+from services.reports.charging import DECIDED, Correction, Counted, Receipts
 from services.usage import Peak, Three, canonical, zone_info
 
 SCHEMA = "tidemark.report/1"
@@ -65,6 +67,42 @@ def compose(
 def write(document: Document) -> bytes:
     """Write a document as the bytes that are kept: RFC 8785."""
     return canonical(document)
+
+
+def cover_of(document: Document) -> Document:
+    """Give what a document says beside its lines, and of all of them together.
+
+    `daily` are the sites' peaks of each day added up; `marks` are, by site, the flags decided with the charge.
+    """
+    decided = {line["site_id"]: [flag for flag in line["flags"] if flag in DECIDED] for line in document["lines"]}
+    beside = {name: value for name, value in document.items() if name != "lines"}
+    return {**beside, "daily": daily_sums(document), "marks": {site: own for site, own in decided.items() if own}}
+
+
+def line_in(written: bytes, site_id: UUID) -> Mapping[str, Any] | None:
+    """Read one line out of a written document, and not the thousands beside it; None if it has none of the site.
+
+    RFC 8785 sorts the keys and escapes quotes within texts, so a line can be told by its first key and its id.
+    """
+    lines, first = written.index(b'"lines":['), b'{"activated_at":'
+    at = written.find(b'"site_id":"%b"' % ids.show("site", site_id).encode(), lines)
+    if at < 0:
+        return None
+    following = written.find(b"," + first, at)
+    end = following if following >= 0 else written.index(b'],"lines_sha256":', at)
+    line: Mapping[str, Any] = json.loads(written[written.rindex(first, lines, at) : end])
+    return line
+
+
+def daily_sums(document: Document) -> dict[str, list[int | None]]:
+    """Add the sites' peaks of each day, type by type; None where no site is known."""
+    sums: dict[str, list[int | None]] = {}
+    for name in TYPES:
+        series = [line["daily"][name] for line in document["lines"]]
+        days = zip(*series, strict=True) if series else ((),) * len(document["period"]["days"])
+        told = [[value for value in day if value is not None] for day in days]
+        sums[name] = [sum(values) if values else None for values in told]
+    return sums
 
 
 def show_instant(value: datetime | None) -> str | None:

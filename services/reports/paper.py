@@ -10,7 +10,7 @@ from typing import Any
 import fontpkg_ibm_plex_sans
 import typst
 
-from services.reports.document import TYPES, Document
+from services.reports.document import TYPES, Document, daily_sums
 from services.reports.marks import FLAGS, in_words, meanings
 from services.reports.wording import (
     ORIGINS,
@@ -23,7 +23,6 @@ from services.reports.wording import (
     month_name,
     whole,
 )
-from services.reports.workbook import daily_sums
 
 REPORT_TEMPLATE = Path(__file__).parent / "report.typ"
 _GAPS_SHOWN = 3

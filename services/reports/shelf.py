@@ -3,7 +3,6 @@
 Every function asks as often for fifty reports as for one.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,14 +19,16 @@ from services.errors import Absent
 from services.partners import Distributor, Msp, PartnerKind, Principal
 from services.reports.billing_tables import StatementLine
 from services.reports.cases import pending
-from services.reports.charging import ZERO
 from services.reports.counting import terms
-from services.reports.document import Document
+from services.reports.document import TYPES, Document, line_in
 from services.reports.tables import Adjustment, Charge, ClosedPeriod, Dispute, Report, ReportFile, ReportLine
 from services.usage import Three
 
 _MONTHS = 13
 _TYPES = (Charge.server, Charge.workstation, Charge.server_plus)
+_TOTALS = Report.cover["totals"]
+_CHARGED = tuple(_TOTALS[name].as_integer() for name in TYPES)
+_CORRECTED = _TOTALS["corrections"]["total"].as_integer()
 Place = tuple[UUID, UUID, datetime]
 """Where a line is: distributor, site, the period's start."""
 
@@ -45,9 +46,9 @@ class Shelved:
     month: str
     starts_at: datetime
     issued_at: datetime
-    charged: Three = ZERO
-    corrected: int = 0
-    sites: int = 0
+    charged: Three
+    corrected: int
+    sites: int
     disputed: int = 0
     stated: Mapping[str, Decimal] = field(default_factory=dict)
 
@@ -68,11 +69,10 @@ class StoredForm:
 
 @dataclass(frozen=True, slots=True)
 class OpenedReport:
-    """An issued report taken from the shelf: its row, its document, its forms."""
+    """An issued report taken from the shelf: its row, what it says beside its lines, its forms."""
 
     row: Shelved
-    document: Document
-    document_sha256: bytes
+    cover: Document
     forms: Sequence[StoredForm]
 
 
@@ -130,7 +130,7 @@ async def shelf(
         query = query.where(Report.distributor_id == distributor_id)
     if after is not None:
         query = query.where(await _past(db, caller, after))
-    return await _with_sums(db, caller, [Shelved(*row) for row in await db.execute(query)], now)
+    return await _with_standing(db, caller, [_shelved(row) for row in await db.execute(query)], now)
 
 
 async def msps_of(db: AsyncSession, caller: Principal, report_ids: Collection[UUID]) -> dict[UUID, str]:
@@ -171,10 +171,9 @@ async def sums_of_month(
     period = (Report.distributor_id == ClosedPeriod.distributor_id) & (Report.starts_at == ClosedPeriod.starts_at)
     own = partners.visible_chain(caller, Report.msp_id, Report.distributor_id)
     query = (
-        select(func.count(Report.id.distinct()), *_sums())
+        select(func.count(), *(func.coalesce(func.sum(one), 0) for one in (*_CHARGED, _CORRECTED)))
         .select_from(ClosedPeriod)
         .join(Report, period)
-        .outerjoin(Charge, Charge.report_id == Report.id)
         .where(ClosedPeriod.month == month, Report.issued_at.is_not(None), own)
     )
     if distributor_id is not None:
@@ -184,19 +183,27 @@ async def sums_of_month(
 
 
 async def opened(db: AsyncSession, caller: Principal, report_id: UUID, now: datetime) -> OpenedReport:
-    """Give one report with its document and its forms; raises `Absent` also for a stranger's."""
-    query = _reports(caller).add_columns(Report.document, Report.document_sha256).where(Report.id == report_id)
+    """Give one report with its cover and its forms; raises `Absent` also for a stranger's."""
+    query = _reports(caller).add_columns(Report.cover).where(Report.id == report_id)
     found = (await db.execute(query)).first()
     if found is None:
         raise Absent
-    row, document, digest = found[:-2], found[-2], found[-1]
-    [shelved] = await _with_sums(db, caller, [Shelved(*row)], now)
+    [shelved] = await _with_standing(db, caller, [_shelved(found[:-1])], now)
     forms = await db.execute(
         select(ReportFile.form, func.octet_length(ReportFile.content), ReportFile.sha256)
         .where(ReportFile.report_id == report_id)
         .order_by(ReportFile.form)
     )
-    return OpenedReport(shelved, json.loads(document or b"{}"), digest or b"", [StoredForm(*one) for one in forms])
+    return OpenedReport(shelved, found[-1], [StoredForm(*one) for one in forms])
+
+
+async def line_as_issued(db: AsyncSession, caller: Principal, report_id: UUID, site_id: UUID) -> Mapping[str, Any]:
+    """Give a line of a report as its document has it; raises `Absent` also for a stranger's."""
+    document = await db.scalar(_reports(caller).with_only_columns(Report.document).where(Report.id == report_id))
+    line = line_in(document, site_id) if document is not None else None
+    if line is None:
+        raise Absent
+    return line
 
 
 async def month_before(
@@ -224,19 +231,15 @@ async def month_before(
 
 async def month_by_month(db: AsyncSession, caller: Principal, msp_id: UUID, until: datetime) -> list[MonthSum]:
     """Give what an MSP's months came to, up to the one that begins at an instant; the last thirteen, oldest first."""
-    last = _issued(caller, msp_id).where(Report.starts_at <= until).order_by(Report.starts_at.desc()).limit(_MONTHS)
-    rows = await db.execute(
-        select(Report.id, ClosedPeriod.month, *(func.coalesce(func.sum(one), 0) for one in _TYPES))
-        .join(
-            ClosedPeriod,
-            (ClosedPeriod.distributor_id == Report.distributor_id) & (ClosedPeriod.starts_at == Report.starts_at),
-        )
-        .outerjoin(Charge, (Charge.report_id == Report.id) & (Charge.origin == "report"))
-        .where(Report.id.in_(last))
-        .group_by(Report.id, ClosedPeriod.month, Report.starts_at)
-        .order_by(Report.starts_at)
+    query = (
+        _reports(caller)
+        .where(Report.msp_id == msp_id, Report.starts_at <= until)
+        .with_only_columns(Report.id, ClosedPeriod.month, *_CHARGED)
+        .order_by(Report.starts_at.desc())
+        .limit(_MONTHS)
     )
-    return [MonthSum(row[0], row[1], (row[2], row[3], row[4])) for row in rows]
+    rows = list(await db.execute(query))
+    return [MonthSum(row[0], row[1], (row[2], row[3], row[4])) for row in reversed(rows)]
 
 
 def _reports(caller: Principal) -> Select[*tuple[Any, ...]]:
@@ -253,11 +256,19 @@ def _reports(caller: Principal) -> Select[*tuple[Any, ...]]:
             ClosedPeriod.month,
             Report.starts_at,
             Report.issued_at,
+            *_CHARGED,
+            _CORRECTED,
+            _TOTALS["sites"].as_integer(),
         )
         .join(ClosedPeriod, period)
         .join(Distributor, Distributor.id == Report.distributor_id)
         .where(own, Report.issued_at.is_not(None))
     )
+
+
+def _shelved(row: Any) -> Shelved:
+    server, workstation, server_plus, corrected, sites = row[-5:]
+    return Shelved(*(*row[:-5], (server, workstation, server_plus), corrected, sites))
 
 
 def _issued(caller: Principal, msp_id: UUID) -> Select[*tuple[Any, ...]]:
@@ -276,39 +287,10 @@ async def _past(db: AsyncSession, caller: Principal, after: UUID) -> ColumnEleme
     return or_(Report.starts_at < starts_at, and_(Report.starts_at == starts_at, later))
 
 
-async def _with_sums(db: AsyncSession, caller: Principal, rows: Sequence[Shelved], now: datetime) -> list[Shelved]:
-    ids = [row.report_id for row in rows]
-    charges: dict[UUID, Any] = {
-        one[0]: one[1:]
-        for one in await db.execute(
-            select(Charge.report_id, *_sums()).where(Charge.report_id.in_(ids)).group_by(Charge.report_id)
-        )
-    }
-    disputed = await _disputed(db, ids, now)
+async def _with_standing(db: AsyncSession, caller: Principal, rows: Sequence[Shelved], now: datetime) -> list[Shelved]:
+    disputed = await _disputed(db, [row.report_id for row in rows], now)
     stated = await _stated(db, await _with_amounts(db, caller, rows, now))
-    nothing = (0, 0, 0, 0, 0)
-    return [
-        replace(
-            row,
-            charged=charges.get(row.report_id, nothing)[:3],
-            corrected=charges.get(row.report_id, nothing)[3],
-            sites=charges.get(row.report_id, nothing)[4],
-            disputed=disputed.get(row.report_id, 0),
-            stated=stated.get(row.report_id, {}),
-        )
-        for row in rows
-    ]
-
-
-def _sums() -> list[ColumnElement[int]]:
-    """The charged of each type, the sum of all corrections, and the number of lines."""
-    own = Charge.origin == "report"
-    corrected = Charge.server + Charge.workstation + Charge.server_plus
-    return [
-        *(func.coalesce(func.sum(one).filter(own), 0) for one in _TYPES),
-        func.coalesce(func.sum(corrected).filter(~own), 0),
-        func.count().filter(own),
-    ]
+    return [replace(row, disputed=disputed.get(row.report_id, 0), stated=stated.get(row.report_id, {})) for row in rows]
 
 
 async def _disputed(db: AsyncSession, report_ids: Sequence[UUID], now: datetime) -> dict[UUID, int]:

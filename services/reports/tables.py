@@ -66,8 +66,8 @@ class ReportLine(Row):
 class Report(Row):
     """The Deployed Agents Report of one MSP and period: announced at the close, then written, then issued.
 
-    `document` is the canonical JSON; once written it never changes. `held` is the difference between the two
-    computations of its figures, by site, while there is one.
+    `document` is the canonical JSON, `cover` what it says beside its lines; once written they never change. `held` is
+    the difference between the two computations of its figures, by site, while there is one.
     """
 
     __tablename__ = "reports"
@@ -80,6 +80,7 @@ class Report(Row):
     number: Mapped[str | None]
     document: Mapped[bytes | None]
     document_sha256: Mapped[bytes | None]
+    cover: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     issued_at: Mapped[datetime | None]
     held: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     # Its place in the order in which reports were issued: whoever reads on by it misses none.

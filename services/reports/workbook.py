@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from services.reports.document import TYPES, Document
+from services.reports.document import TYPES, Document, daily_sums
 from services.reports.marks import in_words, meanings
 from services.reports.spreadsheet import Workbook, wall_clock
 from services.reports.wording import ORIGINS, STATES, WORDS, Language, language_of, local_time, month_name
@@ -124,17 +124,6 @@ def _line(book: Workbook, line: Mapping[str, Any], zone: str, language: Language
 def _gap(gap: Sequence[str], zone: str) -> str:
     """Write a gap by the wall clock, as the other instants of the sheet are."""
     return " – ".join(f"{wall_clock(end, zone):%Y-%m-%d %H:%M}" for end in gap)
-
-
-def daily_sums(document: Document) -> dict[str, list[int | None]]:
-    """Add the sites' peaks of each day, type by type; None where no site is known."""
-    days = range(len(document["period"]["days"]))
-    sums: dict[str, list[int | None]] = {}
-    for name in TYPES:
-        series = [line["daily"][name] for line in document["lines"]]
-        told = [[own[day] for own in series if own[day] is not None] for day in days]
-        sums[name] = [sum(values) if values else None for values in told]
-    return sums
 
 
 def _daily(book: Workbook, document: Document, language: Language) -> None:

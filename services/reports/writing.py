@@ -15,7 +15,7 @@ from services.ids import new_id
 from services.partners import Distributor, Msp
 from services.reports.charging import Correction, Counted, difference
 from services.reports.counting import count_lines, receipts_of
-from services.reports.document import Heading, compose, write
+from services.reports.document import Heading, compose, cover_of, write
 from services.reports.tables import Charge, ClosedPeriod, Report, ReportAlarm, ReportCounter, ReportLine
 from services.usage import Period, Span, day_starts, zone_info
 
@@ -62,6 +62,7 @@ async def write_next(db: AsyncSession, distributor_id: UUID) -> Written | None:
     )
     report.document = write(document)
     report.document_sha256 = sha256(report.document).digest()
+    report.cover = dict(cover_of(document))
     await db.flush()
     return Written(report.id, None)
 

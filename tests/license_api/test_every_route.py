@@ -485,6 +485,7 @@ async def _issued_report(world: World, key: Key, distributor_id: UUID) -> UUID:
         number="2026-00001",
         document=b"{}",
         document_sha256=b"\0" * 32,
+        cover={},
         issued_at=now,
     )
     async with world.sessions.begin() as db:

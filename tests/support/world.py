@@ -3,6 +3,7 @@
 Each act is a transaction of its own, as at the service's edge.
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -161,7 +162,8 @@ class World:
 
     async def provisional(self, db: AsyncSession) -> Document:
         principal = partners.Principal(self.msp.id, self.msp.id)
-        return await reports.provisional(db, principal, self.msp.id, self.clock())
+        document: Document = json.loads((await reports.provisional(db, principal, self.msp.id, self.clock())).document)
+        return document
 
     async def line_now(self) -> dict[str, Any]:
         """The only line of the provisional report."""
