@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -107,11 +107,10 @@ def _free_port() -> int:
 def wait_until_ready(url: str, api: Child, log: Path) -> None:
     """Wait until an API answers; raises `StartFailed` with the end of its log."""
     deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline and api.alive:
-        try:
-            if httpx.get(f"{url}/readyz", timeout=2).status_code == httpx.codes.OK:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.05)
+    with httpx.Client(base_url=url, timeout=2) as http:  # one: to make a client takes longer than to ask
+        while time.monotonic() < deadline and api.alive:
+            with suppress(httpx.TransportError):
+                if http.get("/readyz").status_code == httpx.codes.OK:
+                    return
+            time.sleep(0.05)
     raise StartFailed(f"the API did not come up:\n{log.read_text()[-2000:]}")

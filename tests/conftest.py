@@ -4,6 +4,7 @@ Every worker of xdist has servers of its own. With TIDEMARK_DATABASE_URL and TID
 each worker makes a database of its own there.
 """
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterator
 
@@ -21,7 +22,7 @@ from services.settings import Settings
 from services.signing import Vault
 from services.sites import Desk, LeaseSigner, Pace
 from tests.support.clock import START, TestClock
-from tests.support.database import wipe
+from tests.support.database import commit_without_waiting, wipe
 from tests.support.world import ZONE, World
 
 # How many plays the state machine makes; other properties say for themselves. CI asks for the thorough ones.
@@ -34,8 +35,9 @@ _addresses = itertools.count(1)
 
 @pytest.fixture(scope="session")
 def ground() -> Iterator[Ground]:
-    """The servers, with the schema that the migrations make."""
+    """The servers, with the schema that the migrations make; those that tests kill are others, in tests/faults."""
     with lay_ground() as laid:
+        asyncio.run(commit_without_waiting(laid.settings.migrate_database_url))
         yield laid
 
 

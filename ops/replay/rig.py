@@ -35,6 +35,7 @@ _PRICES = {
 }
 _WINDOW_MAX = timedelta(minutes=30)
 _WAIT_SECONDS = 60
+_LOOK_SECONDS = 0.01  # a look takes a millisecond of two processors: oftener would hold up who is waited for
 _FAR = timedelta(days=3650)
 
 
@@ -246,7 +247,7 @@ class Due:
     async def _wait(self, now: datetime) -> datetime | None:
         async with asyncio.timeout(_WAIT_SECONDS):
             while (due := await self._ask()) is not None and due <= now:  # noqa: ASYNC110 - the worker's, not ours
-                await asyncio.sleep(0.002)
+                await asyncio.sleep(_LOOK_SECONDS)
         return due
 
     async def _ask(self) -> datetime | None:
