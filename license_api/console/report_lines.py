@@ -14,7 +14,6 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from license_api.console import charts
-from license_api.console.findings import findings_of
 from license_api.console.flags import FLAGS, ORIGINS, TYPES, flag, people
 from license_api.console.route import PageRoute
 from license_api.console.visit import Signed, SignedIn
@@ -75,7 +74,7 @@ async def explained(
     deciders = [one["actor"] for one in facts["not_charged"]] + [one.actor for one in later]
     return {
         "facts": facts, "document": document, "peaks": peaks, "types": TYPES, "origins": ORIGINS, "flags": FLAGS,
-        "flag": flag, "raised": findings_of(evidence.flags), "changes": changes_in(evidence.peaks),
+        "flag": flag, "raised": evidence.flags, "changes": changes_in(evidence.peaks),
         "machines": await reports.machines_of(visit.db, site_id),
         "site_id": facts["site_id"], "strip": _strip(facts, period, until), "days": days[:passed],
         "later": later, "who": await people(visit, deciders),

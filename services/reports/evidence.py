@@ -56,6 +56,7 @@ class RaisedFlag:
     flag: str
     since: datetime
     detail: str
+    finding: sites.findings.Finding | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ async def evidence_in(db: AsyncSession, counted: Counted, span: Span) -> LineEvi
     """Give the evidence of a line that was counted in a span, from what had been received by its cut-off."""
     row, by = counted.row, span.cut_off_at
     found = await sites.flags_in(db, row.site_id, start=span.starts_at, end=span.ends_at, by=by)
-    raised = [RaisedFlag(one.flag, one.from_at, one.detail) for one in found if one.flag in row.flags]
+    raised = [RaisedFlag(one.flag, one.from_at, one.detail, one.finding) for one in found if one.flag in row.flags]
     return LineEvidence(await _peaks(db, counted, by), raised)
 
 

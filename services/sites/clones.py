@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.keys import Key
 from services.sites import flags, letters
+from services.sites.findings import Clone, Machine, heard
 from services.sites.tables import Installation, LineSighting
 from services.usage import Line
 
@@ -58,9 +59,9 @@ async def look(db: AsyncSession, key: Key, installation_id: UUID, line: int, now
     if not alive:
         return False
     twins = await twins_of(db, key.site_id, installation_id)
-    detail = "; ".join(_describe(twin) for twin in twins)
-    if await flags.raise_flag(db, key.site_id, flags.CLONE, detail, now):
-        shown = "; ".join(_describe(twin, with_address=True) for twin in twins)
+    machines = [_machine(twin) for twin in twins]  # without addresses, which would not be erased there
+    if await flags.raise_flag(db, key.site_id, flags.CLONE, Clone(kind="clone", machines=machines), now):
+        shown = "; ".join(heard(_machine(twin), f" at {twin.address or '?'}") for twin in twins)
         await letters.tell(db, letters.CLONE, key, {"machines": shown}, now)
     return True
 
@@ -120,6 +121,7 @@ def _twin(line: Line, seen: LineSighting | None, installation: Installation) -> 
     )
 
 
-def _describe(twin: Twin, *, with_address: bool = False) -> str:
-    where = f"{twin.hostname or '?'}" + (f" at {twin.address or '?'}" if with_address else "")
-    return f"{where}, {twin.first_contact_at:%Y-%m-%d %H:%M} to {twin.last_contact_at:%Y-%m-%d %H:%M} UTC"
+def _machine(twin: Twin) -> Machine:
+    return Machine(
+        hostname=twin.hostname, first=twin.first_contact_at.isoformat(), last=twin.last_contact_at.isoformat()
+    )

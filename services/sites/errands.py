@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services import keys
 from services.sites import clones, commands, credentials, flags, inventory, letters, standing
 from services.sites.administration_tables import Command
+from services.sites.findings import Backups, Lost
 from services.sites.heartbeat import Accepted, Heartbeat, Repeat
 from services.sites.ladder import Rung
 from services.sites.tables import SilenceTimer
@@ -79,8 +80,8 @@ async def _bring(db: AsyncSession, errand: Errand, fetched: Fetched) -> None:
     if _lost(errand):
         await _look_at_lost(db, errand)
     if beat.backups and _too_many_backups(beat):
-        detail = f"backups of {sum(beat.backups)} machines, {sum(beat.deployed)} agents deployed"
-        await flags.raise_flag(db, errand.line_id[0], flags.IMPLAUSIBLE, detail, errand.now)
+        found = Backups(kind="backups", machines=sum(beat.backups), deployed=sum(beat.deployed))
+        await flags.raise_flag(db, errand.line_id[0], flags.IMPLAUSIBLE, found, errand.now)
 
 
 async def _look_at_lost(db: AsyncSession, errand: Errand) -> None:
@@ -91,7 +92,7 @@ async def _look_at_lost(db: AsyncSession, errand: Errand) -> None:
     )
     count = await db.scalar(told) or 0
     if count > LOST_ALLOWED:
-        await flags.raise_flag(db, site_id, flags.IMPLAUSIBLE, f"changes were lost {count} times", errand.now)
+        await flags.raise_flag(db, site_id, flags.IMPLAUSIBLE, Lost(kind="lost", times=count), errand.now)
 
 
 async def _tell_back(db: AsyncSession, errand: Errand) -> None:

@@ -18,6 +18,7 @@ from services import ids, partners
 from services.errors import Absent
 from services.keys import Key
 from services.partners import PartnerKind, Principal
+from services.sites.findings import Finding, in_english
 from services.sites.tables import SiteFlag
 from services.usage import Line
 
@@ -34,25 +35,25 @@ class Flagged(NamedTuple):
     name: str
     msp_id: UUID
     from_at: datetime
-    detail: str
 
 
 async def flagged(db: AsyncSession, principal: Principal, flag: Flag, *, limit: int) -> list[Flagged]:
     """Give the sites that the principal sees with a flag up, the latest first."""
     up = (SiteFlag.flag == flag, SiteFlag.until_at.is_(None), partners.visible_to(principal, SiteFlag.site_id))
-    query = select(SiteFlag.site_id, Key.name, Key.msp_id, SiteFlag.from_at, SiteFlag.detail)
+    query = select(SiteFlag.site_id, Key.name, Key.msp_id, SiteFlag.from_at)
     query = query.join(Key, Key.site_id == SiteFlag.site_id).where(*up).order_by(SiteFlag.from_at.desc()).limit(limit)
     return [Flagged(*row) for row in await db.execute(query)]
 
 
-async def raise_flag(db: AsyncSession, site_id: UUID, flag: Flag, detail: str, now: datetime) -> bool:
-    """Raise a flag; False if it is up already, whose detail is then the new one. The caller holds the site's lines."""
-    row = await _up(db, site_id, flag)
+async def raise_flag(db: AsyncSession, site_id: UUID, flag: Flag, finding: Finding, now: datetime) -> bool:
+    """Raise a flag; False if it is up already, whose finding is then the new one. The caller holds the site's lines."""
+    row, detail = await _up(db, site_id, flag), in_english(finding)
     if row is not None:
-        row.detail, row.seen = detail, _seen_again(row.seen, now)
+        row.detail, row.finding, row.seen = detail, finding, _seen_again(row.seen, now)
         return False
     seen = _seen_again((), now)
-    db.add(SiteFlag(site_id=site_id, flag=flag, from_at=now, until_at=None, detail=detail, seen=seen))
+    found = {"detail": detail, "finding": finding, "seen": seen}
+    db.add(SiteFlag(site_id=site_id, flag=flag, from_at=now, until_at=None, **found))
     await db.flush()
     return True
 

@@ -19,7 +19,7 @@ from services import partners
 from services.errors import Kind, Refusal, Unauthenticated
 from services.partners import Principal
 from services.signing import same
-from services.sites import flags
+from services.sites import findings, flags
 from services.sites.administration_tables import Agent, Inventory
 from services.sites.bearer import Bearer
 from services.sites.tables import Installation
@@ -190,10 +190,10 @@ async def compare(db: AsyncSession, line_id: LineId, deployed: Counts, now: date
     if inventory is None or inventory.complete_at is None:
         return
     for name, count in deployed._asdict().items():
-        found = getattr(inventory, name)
-        if found > count:
-            detail = f"inventory of {found} agents of type {name}, {count} deployed"
-            await flags.raise_flag(db, site_id, flags.IMPLAUSIBLE, detail, now)
+        agents = getattr(inventory, name)
+        if agents > count:
+            found = findings.Inventory(kind="inventory", type=name, agents=agents, deployed=count)
+            await flags.raise_flag(db, site_id, flags.IMPLAUSIBLE, found, now)
             return
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, SmallInteger, text
-from sqlalchemy.dialects.postgresql import TSTZMULTIRANGE
+from sqlalchemy.dialects.postgresql import JSONB, TSTZMULTIRANGE
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.db import Row
@@ -151,7 +151,8 @@ class LineSighting(Row):
 class SiteFlag(Row):
     """Something about a site that partners are shown: clone_suspected, implausible. A report shows it as well.
 
-    It is up until somebody takes it down; `seen` has the stretches in which what it tells of was seen.
+    It is up until somebody takes it down; `seen` has the stretches in which what it tells of was seen. `detail` says
+    the finding in English; a flag from before findings were kept may have it alone.
     """
 
     __tablename__ = "site_flags"
@@ -161,6 +162,7 @@ class SiteFlag(Row):
     from_at: Mapped[datetime] = mapped_column(primary_key=True)
     until_at: Mapped[datetime | None]
     detail: Mapped[str]
+    finding: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
     seen: Mapped[Any] = mapped_column(TSTZMULTIRANGE, server_default=text("'{}'"))
 
     __table_args__ = (CheckConstraint("flag in ('clone_suspected', 'implausible')", name="flag"),)

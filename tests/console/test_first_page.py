@@ -39,7 +39,7 @@ async def morning(world: World) -> None:
     await world.beat(broken, (3, 25, 1), backups=FAILED)
     await refused(world)
     async with world.sessions.begin() as db:
-        await flags.raise_flag(db, broken.site_id, flags.CLONE, "two of them", world.clock())
+        await flags.raise_flag(db, broken.site_id, flags.CLONE, {"kind": "clone", "machines": []}, world.clock())
     while not (await world.sweep()).idle:
         pass
 

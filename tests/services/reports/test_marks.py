@@ -10,6 +10,7 @@ from services import sites
 from services.partners import Principal
 from services.reports import evidence_of
 from services.sites import orders
+from services.sites.findings import Finding
 from services.sites.flags import raise_flag
 from tests.support.machine import Machine, change
 from tests.support.world import World
@@ -31,6 +32,9 @@ async def closed(world: World, end: datetime) -> dict[tuple[str, str], Any]:
         if document["period"]["ends_at"] == end.isoformat().replace("+00:00", "Z"):
             found |= {(report.msp_name, line["site"]): line for line in document["lines"]}
     return found
+
+
+TWELVE: Finding = {"kind": "inventory", "type": "server", "agents": 12, "deployed": 2}
 
 
 async def clone(world: World) -> Machine:
@@ -63,7 +67,7 @@ async def test_implausible_figures_are_marked_in_the_months_in_which_they_were_s
     await world.beat(machine, (2, 0, 0))
     world.clock.now = APRIL + HOUR
     async with world.sessions.begin() as db:
-        await raise_flag(db, machine.site_id, "implausible", "inventory of 12 agents", world.clock())
+        await raise_flag(db, machine.site_id, "implausible", TWELVE, world.clock())
     await world.beat(machine, (2, 0, 0))
     march, april = await closed(world, APRIL), await closed(world, MAY)
     assert [line["flags"] for line in march.values()] == [["new"]]
@@ -76,7 +80,7 @@ async def test_a_flag_that_nobody_took_down_is_no_mark_of_a_month_in_which_nothi
     for at in (world.clock(), world.clock() + HOUR, MAY + 2 * HOUR, MAY + 90 * HOUR):
         world.clock.now = at
         async with world.sessions.begin() as db:
-            await raise_flag(db, machine.site_id, "implausible", "inventory of 12 agents", at)
+            await raise_flag(db, machine.site_id, "implausible", TWELVE, at)
         await world.beat(machine, (2, 0, 0))
     months = [await closed(world, end) for end in (APRIL, MAY, JUNE, JUNE + 30 * 24 * HOUR)]
     assert ["implausible" in line["flags"] for month in months for line in month.values()] == [True, False, True, False]
