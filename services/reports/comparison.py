@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Subquery, and_, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, Subquery, and_, case, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -88,29 +88,30 @@ async def compare(
     marks: Mapping[str, Sequence[str]] = opened.cover["marks"]
     lines = _lines(opened, before_id)
     wanted = and_(*_wanted(lines, text, shown, marks))
+    name = (lines.c.name, lines.c.site_id)
+    orders: dict[Order, Sequence[ColumnElement[Any]]] = {
+        "name": name,
+        "charged": (lines.c.total.desc(), *name),
+        "difference": (func.abs(lines.c.total - func.coalesce(lines.c.before, 0)).desc(), *name),
+        "coverage": (lines.c.coverage, *name),
+    }
+    asked = select(lines).where(wanted).order_by(*orders[order]).offset(skip).limit(limit)
+    least = select(lines).where(lines.c.coverage < 1).order_by(*orders["coverage"]).limit(named)
+    most = select(lines).where(lines.c.idle > 0).order_by(lines.c.idle.desc(), *name).limit(named)
+    counting = select(
+        func.count().filter(wanted),
+        func.count().filter(lines.c.coverage < 1),
+        func.coalesce(func.sum(lines.c.idle), 0),
+    ).select_from(lines)
     async with in_sets(db):
-        counts = (
-            await db.execute(
-                select(
-                    func.count().filter(wanted),
-                    func.count().filter(lines.c.coverage < 1),
-                    func.coalesce(func.sum(lines.c.idle), 0),
-                ).select_from(lines)
-            )
-        ).one()
-        name = (lines.c.name, lines.c.site_id)
-        orders: dict[Order, Sequence[ColumnElement[Any]]] = {
-            "name": name,
-            "charged": (lines.c.total.desc(), *name),
-            "difference": (func.abs(lines.c.total - func.coalesce(lines.c.before, 0)).desc(), *name),
-            "coverage": (lines.c.coverage, *name),
-        }
-        asked = select(lines).where(wanted).order_by(*orders[order]).offset(skip).limit(limit)
-        least = select(lines).where(lines.c.coverage < 1).order_by(*orders["coverage"]).limit(named)
-        most = select(lines).where(lines.c.idle > 0).order_by(lines.c.idle.desc(), *name).limit(named)
-        found = [[_read(row, marks) for row in await db.execute(query)] for query in (asked, least, most)]
+        found, incomplete, idle = (await db.execute(counting)).one()
+        # Each of these goes through all lines, so none is asked for in vain.
+        named_least = await _read(db, least, marks) if incomplete else []
+        named_most = await _read(db, most, marks) if idle else []
         gone = await _gone(db, opened, before_id)
-    return Comparison(found[0], counts[0], counts[1], found[1], counts[2], found[2], gone)
+        return Comparison(
+            await _read(db, asked, marks), found, incomplete, named_least, idle, named_most, gone
+        )  # fmt: skip
 
 
 def _lines(opened: OpenedReport, before_id: UUID | None) -> Subquery:
@@ -162,12 +163,20 @@ def _wanted(
     return found or [lines.c.site_id.is_not(None)]
 
 
-def _read(row: Any, marks: Mapping[str, Sequence[str]]) -> ComparedLine:
-    flags = (*row.flags, *marks.get(ids.show("site", row.site_id), ()))
-    charged = (row.server, row.workstation, row.server_plus)
-    return ComparedLine(
-        row.site_id, row.name, row.reference, charged, row.before, float(row.coverage), row.idle, flags
-    )  # fmt: skip
+async def _read(db: AsyncSession, query: Select[Any], marks: Mapping[str, Sequence[str]]) -> list[ComparedLine]:
+    return [
+        ComparedLine(
+            site_id=row.site_id,
+            site=row.name,
+            reference=row.reference,
+            charged=(row.server, row.workstation, row.server_plus),
+            before=row.before,
+            coverage=float(row.coverage),
+            idle=row.idle,
+            flags=(*row.flags, *marks.get(ids.show("site", row.site_id), ())),
+        )
+        for row in await db.execute(query)
+    ]
 
 
 async def _gone(db: AsyncSession, opened: OpenedReport, before_id: UUID | None) -> list[Before]:
