@@ -23,7 +23,7 @@ from bench.stand import Stand, stand
 _CONNECTIONS = 64
 _HERE = "select pg_current_wal_insert_lsn() - '0/0'::pg_lsn"
 _TABLES = "select sum(pg_total_relation_size(relid))::bigint from pg_stat_user_tables where relname !~ '^bench_'"
-_INTERVAL = "update lines set heartbeat_seconds = $1, last_contact_at = now() - $1 * interval '1 second'"
+_INTERVAL = "update lines set heartbeat_seconds = $1::int, last_contact_at = now() - $1::int * interval '1 second'"
 
 
 @dataclass(slots=True)
@@ -92,11 +92,11 @@ def _turns(fleet: Sequence[Site], rate: float, starts: float, count: int) -> Ite
 
 
 async def _keep(made: Stand, turns: Iterator[tuple[float, Site]], held: Held) -> None:
-    address = urlsplit(made.url)
+    address, vault = urlsplit(made.url), made.vault
     reader, writer = await asyncio.open_connection(str(address.hostname), int(address.port or 0))
     for due, site in turns:
         await asyncio.sleep(due - time.perf_counter())
-        request = site.request(made.vault, made.now())
+        request = site.request(vault, made.now())
         writer.write(request)
         head = await reader.readuntil(b"\r\n\r\n")
         length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])

@@ -295,6 +295,7 @@ def bench_fleet(
     seconds: Annotated[int, typer.Option(min=1, help="How long to hold them.")] = 60,
 ) -> None:
     """Hold simulated sites at their interval; prints latencies, CPU of each process, WAL and the growth of tables."""
+    sys.path.append(str(Path(__file__).parents[1]))  # the checkout: bench/ is not installed
     importlib.import_module("bench.holding").hold_fleet(sites, interval, seconds, Console(highlight=False))
 
 
