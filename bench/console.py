@@ -1,6 +1,6 @@
 """The console with 10,000 sites of one MSP and 2,000 MSPs: its list beside that of a hundred, and each page.
 
-The MSP's last month is closed and issued, with a line for each site, and stated to the distributor.
+The MSP's last month is closed and issued, with a line for each site.
 """
 
 import asyncio

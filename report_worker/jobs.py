@@ -66,6 +66,7 @@ async def close_periods(context: Context) -> None:
     await _write_waiting(tools)
     await _close_due(tools)
     await _issue_written(tools)
+    await _cover_written(tools)
     await _state_issued(tools)
 
 
@@ -140,6 +141,13 @@ async def _issue_written(tools: Tools) -> None:
         async with tools.sessions.begin() as db:
             if await reports.issue(db, written.report_id, forms):
                 _log.info("issued", report=str(written.report_id))
+
+
+async def _cover_written(tools: Tools) -> None:
+    covered = True
+    while covered:
+        async with tools.sessions.begin() as db:
+            covered = await reports.cover_next(db)
 
 
 async def _state_issued(tools: Tools) -> None:

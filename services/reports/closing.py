@@ -19,6 +19,7 @@ from services.db import take_turn
 from services.ids import new_id
 from services.partners import Distributor, Msp
 from services.reports.corrections import find_corrections
+from services.reports.document import cover_of
 from services.reports.letters import tell_issued
 from services.reports.lines import take_lines
 from services.reports.tables import ClosedPeriod, Report, ReportFile
@@ -128,6 +129,18 @@ async def issue(db: AsyncSession, report_id: UUID, forms: dict[str, bytes]) -> b
     await tell_issued(db, report, period, json.loads(report.document or b"{}"))
     await db.flush()
     await _place_issued(db)
+    return True
+
+
+async def cover_next(db: AsyncSession) -> bool:
+    """Cover a written report that has none: one by the version before covers, while a deployment rolls. False: none."""
+    report = await db.scalar(
+        select(Report).where(Report.document.is_not(None), Report.cover.is_(None)).limit(1).with_for_update()
+    )
+    if report is None:
+        return False
+    report.cover = dict(cover_of(json.loads(report.document or b"")))
+    await db.flush()
     return True
 
 

@@ -262,7 +262,7 @@ def _reports(caller: Principal) -> Select[*tuple[Any, ...]]:
         )
         .join(ClosedPeriod, period)
         .join(Distributor, Distributor.id == Report.distributor_id)
-        .where(own, Report.issued_at.is_not(None))
+        .where(own, Report.issued_at.is_not(None), Report.cover.is_not(None))
     )
 
 

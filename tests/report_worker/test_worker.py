@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 import pytest
 from arq.worker import Worker
 from redis.asyncio import Redis
+from sqlalchemy import update
 
 from report_worker.jobs import Tools
 from report_worker.main import QUEUES, REPORTS, SHORT, Bell, Queue, make_worker, queue_name, redis_settings
 from services import sites
 from services.keys import KeyState
+from services.reports.tables import Report
 from services.settings import Settings
 from tests.support.world import World
 
@@ -52,6 +54,21 @@ async def test_a_ring_closes_the_months_that_are_due(world: World, settings: Set
         ("2026-00001", True),
         ("2026-00002", True),
     ]
+
+
+async def test_a_ring_covers_a_report_that_the_version_before_wrote_while_a_deployment_rolled(
+    world: World, settings: Settings
+) -> None:
+    await world.running((3, 0, 0))
+    world.clock.now = MAY
+    await world.close()
+    covers = {report.id: report.cover for report in await world.reports()}
+    async with world.sessions.begin() as db:
+        await db.execute(update(Report).values(cover=None))
+    await ring(settings, REPORTS, "close_periods")
+    assert await burst(world, settings, REPORTS) == 1
+    assert {report.id: report.cover for report in await world.reports()} == covers
+    assert None not in covers.values()
 
 
 async def test_a_ring_sweeps(world: World, settings: Settings) -> None:
