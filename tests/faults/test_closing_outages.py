@@ -39,7 +39,7 @@ from tests.support.world import World
 CUT_OFF = datetime(2026, 4, 1, 4, tzinfo=UTC)
 STEPS = [
     "close", "write the first", "write the second", "find no more to write",
-    "issue the first", "issue the second", "state", "file the statement",
+    "issue the first", "issue the second", "find no more to cover", "state", "file the statement",
     *(f"{act} letter {number}" for number in range(1, 6) for act in ("claim", "settle")), "find no more letters",
 ]  # fmt: skip
 # One of each: what follows of the same kind is the same step again.
