@@ -46,7 +46,7 @@ async def play(stage: Stage) -> None:
     screen.check("it is flagged as a clone", seen["flags"] == ["clone_suspected"])
     letters = stage.show_letters()
     text = str(letters[0].get_content()) if letters else ""
-    shown = next((line.strip() for line in text.splitlines() if "Machines:" in line), "")
+    shown = "; ".join(line.strip() for line in text.splitlines() if ", address " in line)
     screen.sees("in the letter", shown)
     both = all(one in shown for one in (machine.hostname, copy.hostname, machine.wire.address, copy.wire.address))
     screen.check("both hostnames and addresses are named, with their times", both)

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.keys import Key
 from services.sites import flags, letters
-from services.sites.findings import Clone, Machine, heard
+from services.sites.findings import Clone, Machine
 from services.sites.tables import Installation, LineSighting
 from services.usage import Line
 
@@ -61,7 +61,7 @@ async def look(db: AsyncSession, key: Key, installation_id: UUID, line: int, now
     twins = await twins_of(db, key.site_id, installation_id)
     machines = [_machine(twin) for twin in twins]  # without addresses, which would not be erased there
     if await flags.raise_flag(db, key.site_id, flags.CLONE, Clone(kind="clone", machines=machines), now):
-        shown = "; ".join(heard(_machine(twin), f" at {twin.address or '?'}") for twin in twins)
+        shown = [{**_machine(twin), "address": twin.address} for twin in twins]
         await letters.tell(db, letters.CLONE, key, {"machines": shown}, now)
     return True
 

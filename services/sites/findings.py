@@ -55,10 +55,9 @@ def in_english(finding: Finding) -> str:
         return f"backups of {finding['machines']} machines, {finding['deployed']} agents deployed"
     if finding["kind"] == "lost":
         return f"changes were lost {finding['times']} times"
-    return "; ".join(heard(machine) for machine in finding["machines"])
+    return "; ".join(_heard(machine) for machine in finding["machines"])
 
 
-def heard(machine: Machine, where: str = "") -> str:
-    """Say when one of the machines of a clone was heard, and from where."""
+def _heard(machine: Machine) -> str:
     first, last = (datetime.fromisoformat(machine[end]) for end in ("first", "last"))
-    return f"{machine['hostname'] or '?'}{where}, {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
+    return f"{machine['hostname'] or '?'}, {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"

@@ -72,7 +72,14 @@ VALUES: dict[str, Any] = {
             "at": "2026-03-31T22:00:00+00:00",
             "hostname": "backup01",
             "installation_id": "6a1f7c1e-5b0a-4d0e-9f0e-3f0a7b1c2d3e",
-            "machines": ["backup01", "backup02"],
+            "machines": [
+                {
+                    "hostname": "backup01",
+                    "address": "192.0.2.7",
+                    "first": "2026-03-01T09:00:00+00:00",
+                    "last": "2026-03-12T09:00:00+00:00",
+                }
+            ],
             "last_contact_at": "2026-03-12T09:00:00+00:00",
             "back_at": "2026-03-12T09:00:00+00:00",
             "final_at": "2026-03-24T09:00:00+00:00",

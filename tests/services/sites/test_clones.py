@@ -130,6 +130,21 @@ async def test_a_late_duplicate_of_a_resume_that_needed_no_line_opens_none(world
     assert await lines(world) == 1
 
 
+async def test_the_letter_of_a_clone_shows_both_machines_in_the_msp_s_language(world: World) -> None:
+    async with world.sessions.begin() as db:
+        msp = await db.get_one(Msp, world.msp.id)
+        msp.technical_email, msp.language = "t@example.org", "it"
+    await cloned(world)
+    world.clock.advance(minutes=15)
+    mailbox = Mailbox()
+    await deliver_letters(world, mailbox)
+    [letter] = mailbox.messages
+    text = letter.get_content()
+    assert text.count("sentita dal") == 2
+    assert text.count("marzo 2026") == 4
+    assert " to " not in text
+
+
 async def test_addresses_of_machines_are_kept_for_twelve_months_and_no_longer(world: World) -> None:
     machine = Machine((await world.key()).code)
     async with world.sessions.begin() as db:
@@ -146,8 +161,9 @@ async def test_addresses_of_machines_are_kept_for_twelve_months_and_no_longer(wo
         )
     async with world.sessions.begin() as db:
         (await db.get_one(Msp, world.msp.id)).technical_email = "t@example.org"
-        shown = {"machines": "backup01 at 192.0.2.7; backup01 at 192.0.2.8"}
-        await letters.tell(db, letters.CLONE, await world.key_of(machine), shown, world.clock())
+        seen = {"hostname": "backup01", "first": world.clock().isoformat(), "last": world.clock().isoformat()}
+        shown = [{**seen, "address": address} for address in ("192.0.2.7", "192.0.2.8")]
+        await letters.tell(db, letters.CLONE, await world.key_of(machine), {"machines": shown}, world.clock())
     begun = world.clock.now
     world.clock.advance(minutes=15)
     await deliver_letters(world, Mailbox())
