@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Subquery, and_, case, exists, func, or_, select
+from sqlalchemy import CTE, ColumnElement, Select, and_, case, exists, func, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -95,26 +95,39 @@ async def compare(
         "difference": (func.abs(lines.c.total - func.coalesce(lines.c.before, 0)).desc(), *name),
         "coverage": (lines.c.coverage, *name),
     }
-    asked = select(lines).where(wanted).order_by(*orders[order]).offset(skip).limit(limit)
+    place = func.row_number().over(order_by=orders[order]).label("place")
+    asked = select(lines, place).where(wanted).order_by(place).offset(skip).limit(limit)
     least = select(lines).where(lines.c.coverage < 1).order_by(*orders["coverage"]).limit(named)
     most = select(lines).where(lines.c.idle > 0).order_by(lines.c.idle.desc(), *name).limit(named)
-    counting = select(
-        func.count().filter(wanted),
-        func.count().filter(lines.c.coverage < 1),
-        func.coalesce(func.sum(lines.c.idle), 0),
-    ).select_from(lines)
     async with in_sets(db):
-        found, incomplete, idle = (await db.execute(counting)).one()
+        found, incomplete, idle, shown_lines = await _counted(db, lines, wanted, asked, marks)
         # Each of these goes through all lines, so none is asked for in vain.
         named_least = await _read(db, least, marks) if incomplete else []
         named_most = await _read(db, most, marks) if idle else []
         gone = await _gone(db, opened, before_id)
-        return Comparison(
-            await _read(db, asked, marks), found, incomplete, named_least, idle, named_most, gone
-        )  # fmt: skip
+    return Comparison(shown_lines, found, incomplete, named_least, idle, named_most, gone)
 
 
-def _lines(opened: OpenedReport, before_id: UUID | None) -> Subquery:
+async def _counted(
+    db: AsyncSession,
+    lines: CTE,
+    wanted: ColumnElement[bool],
+    asked: Select[Any],
+    marks: Mapping[str, Sequence[str]],
+) -> tuple[int, int, int, list[ComparedLine]]:
+    """Go through all lines once: how many are wanted, how many incomplete, idle agents, and the page asked for."""
+    counts = select(
+        func.count().filter(wanted).label("found"),
+        func.count().filter(lines.c.coverage < 1).label("incomplete"),
+        func.coalesce(func.sum(lines.c.idle), 0).label("idle_in_all"),
+    ).select_from(lines)
+    sums, page = counts.subquery(), asked.subquery()
+    rows = (await db.execute(select(sums, page).outerjoin_from(sums, page, true()).order_by(page.c.place))).all()
+    first = rows[0]
+    return first.found, first.incomplete, first.idle_in_all, [_line(row, marks) for row in rows if row.place]
+
+
+def _lines(opened: OpenedReport, before_id: UUID | None) -> CTE:
     own, before = aliased(Charge), aliased(Charge)
     known = func.trunc(ReportLine.covered_seconds * 10_000 / ReportLine.span_seconds)
     idle = [case((peak > active, peak - active), else_=0) for peak, active in _PEAKS]
@@ -141,13 +154,11 @@ def _lines(opened: OpenedReport, before_id: UUID | None) -> Subquery:
             ReportLine.starts_at == row.starts_at,
             ReportLine.msp_id == row.msp_id,
         )
-        .subquery()
+        .cte("lines")
     )
 
 
-def _wanted(
-    lines: Subquery, text: str, shown: Shown, marks: Mapping[str, Sequence[str]]
-) -> Sequence[ColumnElement[bool]]:
+def _wanted(lines: CTE, text: str, shown: Shown, marks: Mapping[str, Sequence[str]]) -> Sequence[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
     if text:
         found.append(
@@ -164,19 +175,20 @@ def _wanted(
 
 
 async def _read(db: AsyncSession, query: Select[Any], marks: Mapping[str, Sequence[str]]) -> list[ComparedLine]:
-    return [
-        ComparedLine(
-            site_id=row.site_id,
-            site=row.name,
-            reference=row.reference,
-            charged=(row.server, row.workstation, row.server_plus),
-            before=row.before,
-            coverage=float(row.coverage),
-            idle=row.idle,
-            flags=(*row.flags, *marks.get(ids.show("site", row.site_id), ())),
-        )
-        for row in await db.execute(query)
-    ]
+    return [_line(row, marks) for row in await db.execute(query)]
+
+
+def _line(row: Any, marks: Mapping[str, Sequence[str]]) -> ComparedLine:
+    return ComparedLine(
+        site_id=row.site_id,
+        site=row.name,
+        reference=row.reference,
+        charged=(row.server, row.workstation, row.server_plus),
+        before=row.before,
+        coverage=float(row.coverage),
+        idle=row.idle,
+        flags=(*row.flags, *marks.get(ids.show("site", row.site_id), ())),
+    )
 
 
 async def _gone(db: AsyncSession, opened: OpenedReport, before_id: UUID | None) -> list[Before]:

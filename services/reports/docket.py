@@ -105,10 +105,13 @@ async def site_seen(
 async def line_of(db: AsyncSession, caller: Principal, report_id: UUID, site_id: UUID) -> ReportLine:
     """Give a line of an issued report; raises `Absent` also for a stranger's."""
     own = partners.visible_chain(caller, Report.msp_id, Report.distributor_id)
-    query = select(Report).where(Report.id == report_id, Report.issued_at.is_not(None), own)
-    report = await db.scalar(query)
-    line = await db.get(ReportLine, (site_id, report.distributor_id, report.starts_at)) if report else None
-    if report is None or line is None or line.msp_id != report.msp_id:
+    period = (ReportLine.distributor_id == Report.distributor_id) & (ReportLine.starts_at == Report.starts_at)
+    line = await db.scalar(
+        select(ReportLine)
+        .join(Report, period & (ReportLine.msp_id == Report.msp_id))
+        .where(Report.id == report_id, Report.issued_at.is_not(None), ReportLine.site_id == site_id, own)
+    )
+    if line is None:
         raise Absent
     return line
 
