@@ -70,6 +70,14 @@ def in_order(db: AsyncSession) -> AbstractAsyncContextManager[None]:
     return _planned_without(db, "sort")
 
 
+async def keep_plans(db: AsyncSession) -> None:
+    """Let what is asked from now on keep its plan: what is about one site is planned alike for everybody.
+
+    A guarded transaction else plans each statement anew, which for such takes longer than to answer it.
+    """
+    await db.execute(select(func.set_config("plan_cache_mode", "auto", True)))
+
+
 @asynccontextmanager
 async def _planned_without(db: AsyncSession, step: str) -> AsyncIterator[None]:
     await db.execute(select(func.set_config(f"enable_{step}", "off", True)))

@@ -19,6 +19,7 @@ from license_api.console.route import PageRoute
 from license_api.console.visit import Signed, SignedIn
 from license_api.v1.pages import named
 from services import ids, reports
+from services.db import keep_plans
 from services.partners import PartnerKind, Right
 from services.usage import zone_info
 
@@ -39,6 +40,7 @@ async def show_line(report_id: str, site_id: str, visit: SignedIn) -> Response:
     """Why an issued line says what it says."""
     visit.require(Right.REPORTS_READ)
     wanted, site = named("report", report_id), named("site", site_id)
+    await keep_plans(visit.db)
     found = await reports.shelf.opened(visit.db, visit.principal, wanted, visit.now)
     row, facts = found.row, await reports.shelf.line_as_issued(visit.db, visit.principal, wanted, site)
     evidence = await reports.evidence_of(visit.db, visit.principal, wanted, site)

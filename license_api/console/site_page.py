@@ -19,6 +19,7 @@ from license_api.console.visit import Signed, SignedIn
 from license_api.v1.fields import Message, Name
 from license_api.v1.pages import named
 from services import ids, keys, partners, sites, usage
+from services.db import keep_plans
 from services.errors import Absent
 from services.keys import Key
 from services.partners import Right
@@ -147,6 +148,7 @@ async def own_key_of(visit: Signed, key_id: UUID, right: Right) -> Key:
 async def page(visit: Signed, site_id: UUID) -> Response:
     """Show a site."""
     db, caller, now = visit.db, visit.principal, visit.now
+    await keep_plans(db)
     site = await sites.site_of(db, caller, site_id, now)
     key = await keys.key_of_site(db, caller, site_id)
     machines = await sites.machines_of(db, caller, site_id)
