@@ -2,7 +2,8 @@
 
 Only that it changed goes over the stream, so nothing is said there that the page itself would not show. One watch of a
 partner (or of one of its sites) serves all windows that are open on it: a short look at the database every few seconds,
-less often the longer it takes. A stream holds no connection to the database, and ends with its session.
+less often the longer it takes, yet always within seconds. A stream holds no connection to the database, and ends with
+its session.
 """
 
 import asyncio
@@ -25,12 +26,17 @@ from services.errors import Unauthenticated
 from services.partners import Principal, Right
 
 router = APIRouter(route_class=PageRoute)
-_EVERY_SECONDS, _SHARE = 2.0, 20
+_EVERY_SECONDS, _SHARE, _SELDOM_SECONDS = 2.0, 20, 8.0
 _PING_SECONDS, _LIFE_SECONDS = 10.0, 240.0
 _STREAMS_MAX = 12
 _LATELY = timedelta(hours=24)
 _Look = Callable[[], Awaitable[str]]
 _Subject = tuple[UUID, UUID | None]
+
+
+def pause_after(seconds: float) -> float:
+    """Give how long to pause after a look that took so many seconds."""
+    return min(max(_EVERY_SECONDS, _SHARE * seconds), _SELDOM_SECONDS)
 
 
 class Watch:
@@ -74,7 +80,7 @@ class Watch:
                 self._turned = asyncio.Event()
             before = stands
             self.looked.set()
-            await asyncio.sleep(max(_EVERY_SECONDS, _SHARE * (loop.time() - began)))
+            await asyncio.sleep(pause_after(loop.time() - began))
 
 
 class Live:

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from playwright.async_api import Page
 from sqlalchemy import update
 
-from license_api.console.live import Watch
+from license_api.console.live import Watch, pause_after
 from services.ids import show
 from services.partners import PartnerKind, User, UserSession
 from tests.console.conftest import Opened
@@ -133,3 +133,7 @@ async def test_a_change_that_comes_while_a_stream_is_busy_is_told_when_it_waits_
     await changed.wait()
     assert await watch.next_turn(seen, 5) == seen + 1
     watch.end()
+
+
+def test_a_watch_looks_less_often_the_longer_it_takes_and_yet_within_ten_seconds() -> None:
+    assert pause_after(0.01) < pause_after(0.2) < pause_after(60) < 10
