@@ -137,10 +137,10 @@ async def _tell(visit: Signed, live: Live, site_id: UUID | None) -> AsyncIterato
     principal, loop = visit.principal, asyncio.get_running_loop()
     until = loop.time() + _LIFE_SECONDS
     with live.watching((principal.partner_id, site_id), principal.credential_id, _look(visit, site_id)) as watch:
-        # The page reads itself when the stream opens: what changes after that is told, and nothing falls in between.
+        # The page reads itself once somebody looks: what changes after that is told, and nothing falls in between.
         await watch.looked.wait()
         seen = watch.turn
-        yield "retry: 2000\n\n"
+        yield "retry: 2000\nevent: changed\ndata:\n\n"
         while loop.time() < until:
             turn = await watch.next_turn(seen, _PING_SECONDS)
             if live.ended:

@@ -4,7 +4,7 @@ import asyncio
 
 import httpx
 from fastapi import FastAPI
-from playwright.async_api import Page
+from playwright.async_api import Page, Route
 from sqlalchemy import update
 
 from license_api.console.live import Watch, pause_after
@@ -16,6 +16,13 @@ from tests.support.console import COOKIE, secret_of
 from tests.support.machine import Machine
 from tests.support.people import person
 from tests.support.world import World
+
+_COUNTS_WHAT_IS_TOLD = """
+window.told = 0;
+window.EventSource = class extends EventSource {
+  constructor(url) { super(url); this.addEventListener("changed", () => { window.told += 1; }); }
+};
+"""
 
 
 async def maria(world: World) -> User:
@@ -88,6 +95,30 @@ async def test_without_a_stream_the_page_asks_by_itself(world: World, open_windo
     await window.page.get_by_role("link", name="Studio Bassi").wait_for()
 
 
+async def test_a_change_that_is_told_while_the_page_reads_itself_is_read_too(world: World, open_window: Opened) -> None:
+    window = await open_window(await maria(world))
+    await window.page.add_init_script(_COUNTS_WHAT_IS_TOLD)
+    await window.open("/keys/new")
+    await window.page.get_by_label("Name of the site").fill("Pensione Miramare")
+    held = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        """Answer the first reading with what was so before the site came, after the page has been told that it came."""
+        answer = await route.fetch()
+        if not held.is_set():
+            held.set()
+            await window.page.wait_for_function("() => window.told >= 2")
+        await route.fulfill(response=answer)
+
+    await window.page.route("**/coming", hold)
+    await window.page.get_by_role("button", name="Make the key").click()
+    machine = Machine(await window.page.inner_text("#copied"), hostname="miramare-srv")
+    await held.wait()
+    await world.activate(machine)
+    await world.beat(machine, (1, 4, 0))
+    await window.page.locator("strong", has_text="miramare-srv").wait_for()
+
+
 async def test_an_open_page_does_not_keep_its_session_alive_and_ends_with_it(world: World, open_window: Opened) -> None:
     window = await open_window(await maria(world))
     async with window.page.expect_request_finished(lambda one: one.resource_type == "fetch"):
@@ -113,6 +144,7 @@ async def test_a_stream_holds_no_connection_and_is_not_there_for_strangers(
             assert answer.headers["content-type"].startswith("text/event-stream")
             lines = answer.aiter_lines()
             assert await anext(lines) == "retry: 2000"
+            assert await anext(lines) == "event: changed"  # it looks now: the page reads itself, and has missed nothing
             assert pool.checkedout() == 0
             assert len(app.state.live._watches) == 1
     async with httpx.AsyncClient(base_url=door.url) as nobody:

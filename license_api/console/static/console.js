@@ -19,7 +19,7 @@ const PAUSED = "tidemark-paused", POLL = 15000, FRESH = 60000;
 if (bar && parts().length) {
   const button = bar.querySelector("button"), label = button.querySelector("span"), status = bar.querySelector("p");
   const running = label.textContent;
-  let stream = null, timer = 0, reading = false, ended = false;
+  let stream = null, timer = 0, reading = false, again = false, ended = false;
 
   // What a row says: "Hotel Adria: Silent".
   const ROWS = "tbody tr, .needs li, .note";
@@ -44,7 +44,8 @@ if (bar && parts().length) {
   };
 
   const read = async () => {
-    if (reading || ended || document.hidden) return;
+    if (ended || document.hidden) return;
+    if (reading) { again = true; return; }  // what is under way may have been written before this change
     reading = true;
     try {
       const pages = new Map(), changed = [];
@@ -61,6 +62,7 @@ if (bar && parts().length) {
       }
       if (changed.length) status.textContent = changed.length > 3 ? status.dataset.many : changed.join(". ");
     } catch { /* the network is away: the next turn comes */ } finally { reading = false; }
+    if (again) { again = false; await read(); }
   };
 
   const stop = () => { stream?.close(); stream = null; clearInterval(timer); };
@@ -73,7 +75,7 @@ if (bar && parts().length) {
     every(POLL);
     if (!window.EventSource) return;
     stream = new EventSource(`/live/${of}`);
-    stream.addEventListener("open", () => { every(FRESH); read(); });
+    stream.addEventListener("open", () => every(FRESH));  // its first word is that the page reads itself
     stream.addEventListener("error", () => every(POLL));
     stream.addEventListener("changed", read);
     stream.addEventListener("ended", end);
