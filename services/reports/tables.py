@@ -95,6 +95,7 @@ class Report(Row):
         Index(None, "msp_id", "starts_at"),
         Index("uq_reports_place", "place", unique=True),
         Index("ix_reports_unissued", "distributor_id", "starts_at", postgresql_where="issued_at is null"),
+        Index("ix_reports_uncovered", "id", postgresql_where="cover is null and document is not null"),
         Index("ix_reports_unplaced", "id", postgresql_where="place is null and issued_at is not null"),
     )
 

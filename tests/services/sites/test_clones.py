@@ -140,7 +140,7 @@ async def test_the_letter_of_a_clone_shows_both_machines_in_the_msp_s_language(w
     await deliver_letters(world, mailbox)
     [letter] = mailbox.messages
     text = letter.get_content()
-    assert text.count("sentita dal") == 2
+    assert text.count("sentita per la prima volta il") == 2
     assert text.count("marzo 2026") == 4
     assert " to " not in text
 
